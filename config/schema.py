@@ -1,0 +1,153 @@
+"""Every key of fleet.toml and bots/*.toml: type, unit, default, help and reload effect, declared once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from config.vocabulary import Effect, Secret
+
+
+def key(help_text: str, effect: Effect, unit: str = "", **more: Any) -> Any:
+    """Declare one key; keyword arguments go to pydantic's Field (default, ge, le, …)."""
+    return Field(description=help_text, json_schema_extra={"effect": effect.value, "unit": unit}, **more)
+
+
+class Section(BaseModel):
+    """One TOML table: unknown keys are refused, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=False)
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class TelegramSection(Section):
+    """`[telegram]`: how the bot reaches the Bot API."""
+
+    token: Secret | None = key("Bot token from @BotFather, as a reference.", Effect.RESTART, default=None)
+    base_url: str = key("Bot API root; the token is appended.", Effect.RESTART, default="https://api.telegram.org/bot")
+    base_file_url: str = key("Root for downloads.", Effect.RESTART, default="https://api.telegram.org/file/bot")
+    poll_timeout_s: int = key("Long poll; the server clamps it to 50.", Effect.IN_PLACE, "s", default=50, ge=0, le=50)
+    drop_pending_updates: bool = key(
+        "Forget what waited at the server before the first start.", Effect.RESTART, default=False
+    )
+    max_update_age_s: int = key(
+        "Older messages get one apology per chat, no answer.", Effect.IN_PLACE, "s", default=86400, ge=1
+    )
+    ambiguous_send: Literal["resend", "skip"] = key(
+        "A send that was cut off in flight: send again, or skip.", Effect.IN_PLACE, default="resend"
+    )
+
+
+class LlmSection(Section):
+    """`[llm]`: the model that answers."""
+
+    provider: str = key("Provider name: openai (any compatible server) or echo.", Effect.NEXT_TURN, default="echo")
+    model: str = key("Model name at the provider.", Effect.NEXT_TURN, default="")
+    base_url: str = key("Root of the provider's API.", Effect.NEXT_TURN, default="https://api.openai.com/v1")
+    api_key: Secret | None = key("API key, as a reference.", Effect.NEXT_TURN, default=None)
+    temperature: float | None = key("Sampling temperature.", Effect.NEXT_TURN, default=None, ge=0, le=2)
+    max_output_tokens: int | None = key("Upper limit of one answer.", Effect.NEXT_TURN, "tokens", default=None, ge=1)
+    timeout_s: float = key("Limit of one whole model call.", Effect.NEXT_TURN, "s", default=60.0, gt=0)
+    options: dict[str, Any] = key("Provider-specific options.", Effect.NEXT_TURN, default_factory=dict)
+
+
+class PromptsSection(Section):
+    """`[prompts]`: what the model is told."""
+
+    system: str = key("The system prompt.", Effect.NEXT_TURN, default="You are a helpful assistant.")
+
+
+class MemorySection(Section):
+    """`[memory]`: what of the conversation the model sees."""
+
+    type: Literal["none", "buffer"] = key("none, or buffer (the last messages).", Effect.NEXT_TURN, default="buffer")
+    max_messages: int = key("Messages of the buffer.", Effect.NEXT_TURN, "messages", default=20, ge=0, le=1000)
+
+
+class ReplySection(Section):
+    """`[reply]`: what people read."""
+
+    error_text: str = key(
+        "Sent when no answer could be had.",
+        Effect.NEXT_TURN,
+        default="Sorry, I cannot answer right now. Please try again in a minute.",
+        min_length=1,
+    )
+
+
+class LimitsSection(Section):
+    """`[limits]`: how much of the fleet one bot may take."""
+
+    max_open_updates: int = key("Inbox back-pressure: polling waits above it.", Effect.IN_PLACE, default=1000, ge=1)
+    max_lanes: int = key("Turns at once.", Effect.IN_PLACE, default=32, ge=1)
+
+
+class BotConfig(Section):
+    """One bot file, `bots/<bot_id>.toml`, with every layer below it merged in."""
+
+    name: str = key("Name shown to the operator; empty = bot_id.", Effect.IN_PLACE, default="")
+    enabled: bool = key("Whether the bot is to run.", Effect.RESTART, default=True)
+    channel: Literal["telegram", "none"] = key("Where messages come from.", Effect.RESTART, default="telegram")
+    client_id: str = key("Tenant when the channel gives none.", Effect.NEXT_TURN, default="")
+    telegram: TelegramSection = TelegramSection()
+    llm: LlmSection = LlmSection()
+    prompts: PromptsSection = PromptsSection()
+    memory: MemorySection = MemorySection()
+    reply: ReplySection = ReplySection()
+    limits: LimitsSection = LimitsSection()
+
+
+class FleetSection(Section):
+    """`[fleet]`: the fleet as a whole."""
+
+    name: str = key("Name shown to the operator; empty = the folder's name.", Effect.FLEET, default="")
+    environment: str = key("Environment when neither --env nor BOTDECK_ENV names one.", Effect.RESTART, default="")
+    database: str = key("SQLite file, relative to the folder.", Effect.FLEET, default="botdeck.db", min_length=1)
+
+
+class StartSection(Section):
+    """`[start]`: pacing of a cold start."""
+
+    rate_per_s: float = key("Bots started a second; 0 = unpaced.", Effect.IN_PLACE, "1/s", default=10.0, ge=0)
+    max_starting: int = key("Bots in phase starting at once.", Effect.IN_PLACE, default=20, ge=1)
+
+
+class StoreSection(Section):
+    """`[store]`: how hard the database holds on."""
+
+    durability: Literal["full", "normal"] = key(
+        "full: every commit survives a power cut; normal: a process crash only.", Effect.FLEET, default="full"
+    )
+
+
+class LogSection(Section):
+    """`[log]`: what is written down."""
+
+    level: Literal["debug", "info", "warning", "error"] = key("Least level kept.", Effect.IN_PLACE, default="info")
+    format: Literal["human", "json"] = key("Form of lines on stderr.", Effect.FLEET, default="human")
+
+
+class RetentionSection(Section):
+    """`[retention]`: days each kind of row is kept; 0 = for ever."""
+
+    updates_days: int = key("Answered updates, kept to recognise repeats.", Effect.IN_PLACE, "days", default=7, ge=1)
+    outbox_days: int = key("Finished sends.", Effect.IN_PLACE, "days", default=7, ge=0)
+    messages_days: int = key("Conversation messages.", Effect.IN_PLACE, "days", default=365, ge=0)
+    events_days: int = key("Journal of events.", Effect.IN_PLACE, "days", default=30, ge=0)
+    logs_days: int = key("Log lines.", Effect.IN_PLACE, "days", default=7, ge=0)
+    metrics_days: int = key("Minute roll-ups.", Effect.IN_PLACE, "days", default=30, ge=0)
+    usage_days: int = key("Tokens per turn.", Effect.IN_PLACE, "days", default=400, ge=0)
+
+
+class FleetConfig(Section):
+    """`fleet.toml`: everything that is not one bot's."""
+
+    fleet: FleetSection = FleetSection()
+    defaults: dict[str, Any] = key("Any bot section, under every bot.", Effect.RESTART, default_factory=dict)
+    start: StartSection = StartSection()
+    store: StoreSection = StoreSection()
+    log: LogSection = LogSection()
+    retention: RetentionSection = RetentionSection()

@@ -1,0 +1,1 @@
+"""One file per command of `botdeck`, imported when it is used."""

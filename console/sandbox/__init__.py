@@ -1,0 +1,1 @@
+"""A Bot API double on loopback, scripted people, and the demo made of them."""

@@ -1,0 +1,1 @@
+"""The HTTP face of a fleet: the unix socket now, REST on the same routes."""

@@ -1,0 +1,1 @@
+"""What a fleet remembers: one SQLite file, partitioned by bot."""

@@ -1,0 +1,1 @@
+"""What a fleet does: supervised bots between their channels, their models and the store."""

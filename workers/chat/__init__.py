@@ -1,0 +1,1 @@
+"""How one message becomes one answer."""
