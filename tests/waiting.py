@@ -1,0 +1,27 @@
+"""Waiting for a condition, never for a duration."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+T = TypeVar("T")
+
+
+async def eventually(condition: Callable[[], T | Awaitable[T]], *, within_s: float = 10.0) -> T:
+    """Return the first truthy value of condition(); fail with its last value when it stays falsy.
+
+    within_s only bounds how long a failing test takes; a passing one goes on at once.
+    """
+    value: T | None = None
+    with anyio.move_on_after(within_s):
+        while True:
+            answer = condition()
+            value = await answer if inspect.isawaitable(answer) else answer
+            if value:
+                return value
+            await anyio.sleep(0.002)
+    raise AssertionError(f"still {value!r} after {within_s} s")
