@@ -1,0 +1,7 @@
+"""`python -m console` is `botdeck`."""
+
+import sys
+
+from console.guard import main
+
+sys.exit(main())

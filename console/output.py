@@ -1,0 +1,66 @@
+"""What commands print: data on stdout, talk on stderr, and no escape code where no terminal wants it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+
+def wants_colour() -> bool:
+    """Tell whether stdout is a terminal that understands colours and its owner wants them (NO_COLOR)."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb" and not os.environ.get("NO_COLOR")
+
+
+def style(text: str, **how: Any) -> str:
+    """Colour a text where that is wanted; the arguments are click.style's."""
+    return click.style(text, **how) if wants_colour() else text
+
+
+def visible(text: str) -> str:
+    """Return text with every control, bidi and surrogate character made visible, fit for a terminal.
+
+    Names and messages come from strangers: an escape sequence in one must not reach the operator's terminal.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_json_line(value: Any) -> None:
+    """Print one JSON document on one line (streams)."""
+    click.echo(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Iterable[int] = ()) -> str:
+    """Return rows aligned in columns two blanks apart; columns named in `right` are aligned to the right."""
+    cells = [[visible(str(cell)) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    flush_right = set(right)
+
+    def line(row: Sequence[str]) -> str:
+        parts = [
+            c.rjust(w) if i in flush_right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        return "  ".join(parts).rstrip()
+
+    return "\n".join([line(header), *map(line, cells)])
+
+
+def ago(seconds: float | None) -> str:
+    """Return a duration as a person reads it: 5s, 3m, 2h, 4d; - for None."""
+    if seconds is None:
+        return "-"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return f"{max(0, int(seconds))}s"
