@@ -1,0 +1,56 @@
+# `make help` lists the targets. Everything runs in .venv, made from pyproject.toml alone.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "botdeck needs Python >= 3.11; try make PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+demo: $(READY) ## Run three bots against an embedded Telegram; Ctrl-C stops.
+	@exec $(BIN)/botdeck demo
+
+test: $(READY) ## Run the whole test suite.
+	$(BIN)/pytest -n 2
+
+format: $(READY) ## Format the code.
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+lint: $(READY)
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+
+types: $(READY)
+	$(BIN)/mypy
+
+imports: $(READY)
+	$(BIN)/lint-imports
+
+package: $(READY)
+	$(BIN)/pytest tests/packaging -m packaging
+
+check: lint types imports test package ## Format, lint, types, import contracts, tests, packaging.
+
+bench: $(READY) ## Measure memory, start, idle CPU, turns, edit to live, beside the peers.
+	$(BIN)/python -m tests.bench
+
+docs: $(READY) ## Write the generated parts of the documentation anew.
+	$(BIN)/python -m config.reference
+
+clean: ## Remove what the other targets made.
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+.PHONY: help demo test format lint types imports package check bench docs clean

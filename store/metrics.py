@@ -1,0 +1,46 @@
+"""Minute roll-ups of counters and measurements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from store.reader import Reader
+
+UPSERT: Final = (
+    "INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (bot_id, name, minute) DO UPDATE SET"
+    " count = count + excluded.count, total = total + excluded.total,"
+    " minimum = min(minimum, excluded.minimum), maximum = max(maximum, excluded.maximum)"
+)
+"""Takes (bot_id, name, minute, count, total, minimum, maximum)."""
+
+NewMetric = tuple[str, str, int, int, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """One minute of one name. minute counts from the Unix epoch."""
+
+    minute: int
+    count: int
+    total: float
+    minimum: float
+    maximum: float
+
+
+class MetricRows:
+    """The roll-ups of one bot."""
+
+    __slots__ = ("_bot_id", "_reader")
+
+    def __init__(self, bot_id: str, reader: Reader) -> None:
+        self._bot_id = bot_id
+        self._reader = reader
+
+    async def range(self, name: str, from_minute: int, to_minute: int) -> list[MetricRow]:
+        """Return the minutes of one name in [from_minute, to_minute), in order; empty minutes are left out."""
+        sql = (
+            "SELECT minute, count, total, minimum, maximum FROM metrics"
+            " WHERE bot_id = ? AND name = ? AND minute >= ? AND minute < ? ORDER BY minute"
+        )
+        return [MetricRow(*row) for row in await self._reader.fetch(sql, (self._bot_id, name, from_minute, to_minute))]

@@ -1,0 +1,1 @@
+"""The numbered SQL migrations: `NNNN_name.sql`, applied in order, never changed once released."""

@@ -1,0 +1,48 @@
+"""Everything of one bot: no method takes a bot_id, it is bound here."""
+
+from __future__ import annotations
+
+from store import turns
+from store.bots import BotStates
+from store.conversations import Conversations
+from store.journal import Journal
+from store.logs import Logs
+from store.messages import Messages
+from store.metrics import MetricRows
+from store.outbox import Outbox
+from store.reader import Reader
+from store.registrations import Registrations
+from store.turns import TurnRecord
+from store.updates import Updates
+from store.usage import UsageRows
+from store.writer import Writer
+
+
+class Partition:
+    """All rows of one bot. Made by `Store.partition`; cheap, holds nothing but its parts."""
+
+    __slots__ = (
+        "_writer", "bot_id", "conversations", "events", "logs", "messages", "metrics", "outbox", "registrations",
+        "state", "updates", "usage",
+    )  # fmt: skip
+
+    def __init__(self, bot_id: str, writer: Writer, reader: Reader) -> None:
+        self.bot_id = bot_id
+        self._writer = writer
+        self.state = BotStates(bot_id, writer, reader)
+        self.updates = Updates(bot_id, writer, reader)
+        self.outbox = Outbox(bot_id, writer, reader)
+        self.conversations = Conversations(bot_id, reader)
+        self.messages = Messages(bot_id, reader)
+        self.events = Journal(bot_id, reader)
+        self.logs = Logs(bot_id, reader)
+        self.metrics = MetricRows(bot_id, reader)
+        self.usage = UsageRows(bot_id, reader)
+        self.registrations = Registrations(bot_id, writer, reader)
+
+    async def record_turn(self, turn: TurnRecord, now_ms: int) -> tuple[int, ...]:
+        """Write one turn in one transaction; return the ids of its sends, () when its update was finished before.
+
+        Raises StoreError, and then nothing of the turn is stored.
+        """
+        return await self._writer.write(lambda connection: turns.record(connection, self.bot_id, turn, now_ms))

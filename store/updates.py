@@ -1,0 +1,141 @@
+"""The inbox: raw updates, committed before the server is told to forget them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from store.reader import Reader
+from store.writer import Writer
+
+_ARRIVED: Final = "SELECT coalesce(max(arrival), 0) FROM updates WHERE bot_id = ? AND outcome IS NULL"
+_INSERT: Final = (
+    "INSERT OR IGNORE INTO updates (bot_id, update_id, arrival, lane, payload, received_ms) VALUES (?, ?, ?, ?, ?, ?)"
+)
+_OFFSET: Final = (
+    "INSERT INTO bots (bot_id, next_offset, created_ms, updated_ms) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (bot_id) DO UPDATE SET next_offset = excluded.next_offset"
+)
+_FINISH: Final = (
+    "UPDATE updates SET outcome = ?, finished_ms = ?, payload = '', error = ?"
+    " WHERE bot_id = ? AND update_id = ? AND outcome IS NULL"
+)
+_POISON: Final = (
+    "UPDATE updates SET outcome = 'poison', finished_ms = ?, error = ?"
+    " WHERE bot_id = ? AND update_id = ? AND outcome IS NULL"
+)
+_ATTEMPT: Final = (
+    "UPDATE updates SET attempts = attempts + 1, error = ? WHERE bot_id = ? AND update_id = ? RETURNING attempts"
+)
+_OPEN: Final = (
+    "SELECT update_id, lane, payload, received_ms, attempts, arrival FROM updates"
+    " WHERE bot_id = ? AND outcome IS NULL ORDER BY arrival LIMIT ?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewUpdate:
+    """An update as it came: payload is its raw JSON, lane the conversation it belongs to."""
+
+    update_id: int
+    lane: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenUpdate:
+    """An update not yet finished."""
+
+    update_id: int
+    lane: str
+    payload: str
+    received_ms: int
+    attempts: int
+    arrival: int
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedUpdate:
+    """An update and what became of it: answered, ignored, expired, failed or poison (which keeps its payload)."""
+
+    update_id: int
+    lane: str
+    payload: str
+    received_ms: int
+    finished_ms: int | None
+    outcome: str | None
+    error: str
+
+
+def finish(connection: sqlite3.Connection, bot_id: str, update_id: int, now_ms: int, outcome: str, error: str) -> bool:
+    """Finish an update within a write job; False when it was finished (or forgotten) before."""
+    return connection.execute(_FINISH, (outcome, now_ms, error, bot_id, update_id)).rowcount > 0
+
+
+class Updates:
+    """The inbox of one bot."""
+
+    __slots__ = ("_bot_id", "_reader", "_writer")
+
+    def __init__(self, bot_id: str, writer: Writer, reader: Reader) -> None:
+        self._bot_id = bot_id
+        self._writer = writer
+        self._reader = reader
+
+    async def receive(self, batch: Sequence[NewUpdate], next_offset: int | None, now_ms: int) -> list[int]:
+        """Commit a batch and the next offset in one transaction.
+
+        Returns the ids that were new, in order; repeats are recognised by their key. Raises StoreError.
+        """
+        return await self._writer.write(lambda connection: self._receive(connection, batch, next_offset, now_ms))
+
+    def _receive(
+        self, connection: sqlite3.Connection, batch: Sequence[NewUpdate], next_offset: int | None, now_ms: int
+    ) -> list[int]:
+        bot_id, new = self._bot_id, []
+        arrival = connection.execute(_ARRIVED, (bot_id,)).fetchone()[0] if batch else 0
+        for update in batch:
+            arrival += 1
+            row = (bot_id, update.update_id, arrival, update.lane, update.payload, now_ms)
+            if connection.execute(_INSERT, row).rowcount:
+                new.append(update.update_id)
+        if next_offset is not None:
+            connection.execute(_OFFSET, (bot_id, next_offset, now_ms, now_ms))
+        return new
+
+    async def open(self, limit: int = -1) -> list[OpenUpdate]:
+        """Return what is not finished, in order of arrival."""
+        return [OpenUpdate(*row) for row in await self._reader.fetch(_OPEN, (self._bot_id, limit))]
+
+    async def open_count(self) -> int:
+        """Return how many updates are not finished."""
+        sql = "SELECT count(*) FROM updates WHERE bot_id = ? AND outcome IS NULL"
+        return int((await self._reader.fetch(sql, (self._bot_id,)))[0][0])
+
+    async def finish(self, update_id: int, now_ms: int, outcome: str, error: str = "") -> bool:
+        """Finish an update without an answer; False when it was finished before."""
+        return await self._writer.write(lambda c: finish(c, self._bot_id, update_id, now_ms, outcome, error))
+
+    async def poison(self, update_id: int, error: str, now_ms: int) -> None:
+        """Set an update aside, keeping its payload to be looked at."""
+        await self._writer.write(lambda c: c.execute(_POISON, (now_ms, error, self._bot_id, update_id)).rowcount)
+
+    async def attempt_failed(self, update_id: int, error: str) -> int:
+        """Count a failed attempt; return how many there were. 0 when the update is gone."""
+
+        def job(connection: sqlite3.Connection) -> int:
+            row = connection.execute(_ATTEMPT, (error, self._bot_id, update_id)).fetchone()
+            return int(row[0]) if row else 0
+
+        return await self._writer.write(job)
+
+    async def finished(self, outcome: str | None = None, limit: int = 50) -> list[FinishedUpdate]:
+        """Return updates by id, newest first; only those of one outcome when given."""
+        sql = (
+            "SELECT update_id, lane, payload, received_ms, finished_ms, outcome, error FROM updates"
+            " WHERE bot_id = ? AND (? IS NULL OR outcome = ?) ORDER BY update_id DESC LIMIT ?"
+        )
+        rows = await self._reader.fetch(sql, (self._bot_id, outcome, outcome, limit))
+        return [FinishedUpdate(*row) for row in rows]

@@ -1,0 +1,69 @@
+"""Tokens per turn."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Final
+
+from store.reader import Reader
+
+INSERT: Final = (
+    "INSERT INTO usage VALUES (?1, (SELECT max(?2, coalesce(max(usage_id), 0) + 1) FROM usage WHERE bot_id = ?1),"
+    " ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What one model call cost, as the provider counts."""
+
+    provider: str
+    model: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    latency_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UsageTotal:
+    """Sums over a time, per provider and model."""
+
+    provider: str
+    model: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+
+
+def add(
+    connection: sqlite3.Connection,
+    bot_id: str,
+    who: tuple[str, str, str],
+    update_id: int | None,
+    tokens: Tokens,
+    now_ms: int,
+) -> None:
+    """Append a row within a write job; who is (client_id, conversation_id, user_id)."""
+    cost = (tokens.provider, tokens.model, tokens.input_tokens, tokens.output_tokens, tokens.cached_tokens)
+    connection.execute(INSERT, (bot_id, now_ms * 1000, now_ms, *who, update_id, *cost, tokens.latency_ms))
+
+
+class UsageRows:
+    """The usage of one bot."""
+
+    __slots__ = ("_bot_id", "_reader")
+
+    def __init__(self, bot_id: str, reader: Reader) -> None:
+        self._bot_id = bot_id
+        self._reader = reader
+
+    async def totals(self, since_ms: int = 0) -> list[UsageTotal]:
+        """Return sums since a moment, per provider and model."""
+        sql = (
+            "SELECT provider, model, count(*), sum(input_tokens), sum(output_tokens), sum(cached_tokens) FROM usage"
+            " WHERE bot_id = ? AND usage_id >= ? GROUP BY provider, model ORDER BY provider, model"
+        )
+        return [UsageTotal(*row) for row in await self._reader.fetch(sql, (self._bot_id, since_ms * 1000))]
