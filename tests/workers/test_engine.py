@@ -1,0 +1,152 @@
+"""One message, one answer: history alternates, failures leave nothing behind, cost is flat."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.schema import BotConfig
+from config.snapshot import BotSpec
+from config.vocabulary import Condition, Role
+from console.sandbox.server import Sandbox
+from store.database import Store
+from store.messages import StoredMessage
+from store.partition import Partition
+from store.turns import TurnRecord
+from tests.waiting import eventually
+from workers.channels.base import Incoming, Lane
+from workers.chat.engine import Answer, Engine
+from workers.chat.memory import alternating
+from workers.clock import ManualClock
+from workers.http import Http
+from workers.llm import Providers
+
+pytestmark = pytest.mark.anyio
+
+LANE = Lane(7)
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox() as double:
+        yield double
+
+
+@pytest.fixture
+async def partition(tmp_path: Path) -> AsyncIterator[Partition]:
+    async with await Store.open(tmp_path / "x.db", now_ms=1) as store:
+        yield store.partition("support")
+
+
+class Asking:
+    """An engine, a bot and what it reported."""
+
+    def __init__(self, sandbox: Sandbox, partition: Partition, http: Http, clock: ManualClock) -> None:
+        self.engine = Engine(Providers(http, clock), clock)
+        self.partition = partition
+        self.reports: list[tuple[Condition, bool]] = []
+        self.sections: dict[str, dict[str, object]] = {
+            "llm": {"provider": "openai", "model": "double", "base_url": sandbox.model_url},
+            "prompts": {"system": "Be kind."},
+        }
+
+    async def ask(self, text: str, update_id: int = 1) -> Answer:
+        config = BotConfig.model_validate(self.sections)
+        spec = BotSpec("support", config, Path("bots/support.toml"), "digest")
+        incoming = Incoming(update_id, LANE, 7, text, 0.0)
+        return await self.engine.answer(
+            spec,
+            self.partition,
+            incoming,
+            lambda condition, status, reason="": self.reports.append((condition, status)),
+        )
+
+
+@pytest.fixture
+async def asking(sandbox: Sandbox, partition: Partition, clock: ManualClock) -> AsyncIterator[Asking]:
+    http = Http()
+    yield Asking(sandbox, partition, http, clock)
+    await http.close()
+
+
+async def said(partition: Partition, question: str, answer: str) -> None:
+    record = TurnRecord(None, "", LANE.conversation_id, "7", "telegram", "answered", question=question, answer=answer)
+    await partition.record_turn(record, 1)
+
+
+async def test_the_model_sees_prompt_history_and_question(sandbox: Sandbox, asking: Asking) -> None:
+    """System prompt first, then the remembered turns in order, then the question."""
+    await said(asking.partition, "q1", "a1")
+    await said(asking.partition, "q2", "a2")
+    answer = await asking.ask("q3")
+    assert (answer.text, answer.error, answer.provider) == ("q3", "", "openai")
+    seen = [(m["role"], m["content"]) for m in sandbox.model.calls[-1].messages]
+    assert seen == [
+        ("system", "Be kind."), ("user", "q1"), ("assistant", "a1"), ("user", "q2"), ("assistant", "a2"), ("user", "q3"),
+    ]  # fmt: skip
+    assert asking.reports == [(Condition.MODEL_REACHABLE, True)]
+
+
+@pytest.mark.parametrize(
+    ("memory", "expected"), [({"type": "none"}, 0), ({"max_messages": 3}, 2), ({"max_messages": 4}, 4)]
+)
+async def test_memory_is_what_the_file_says(
+    sandbox: Sandbox, asking: Asking, memory: dict[str, object], expected: int
+) -> None:
+    """none remembers nothing; a buffer of an odd length begins with a question all the same."""
+    for n in range(5):
+        await said(asking.partition, f"q{n}", f"a{n}")
+    asking.sections["memory"] = memory
+    await asking.ask("now")
+    roles = [m["role"] for m in sandbox.model.calls[-1].messages[1:-1]]
+    assert roles == ["user", "assistant"] * (expected // 2)
+
+
+async def test_a_passing_failure_is_tried_again(sandbox: Sandbox, asking: Asking, clock: ManualClock) -> None:
+    """Two outages, then an answer; the condition follows."""
+    sandbox.model.faults.fail("chat", "server_error", times=2)
+    answers: list[Answer] = []
+
+    async def one() -> None:
+        answers.append(await asking.ask("hello"))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(one)
+        await eventually(lambda: asking.reports)
+        assert not answers
+
+        async def later() -> list[Answer]:
+            await clock.advance(0.5)
+            return answers
+
+        await eventually(later)
+    assert (answers[0].text, answers[0].error) == ("hello", "")
+    assert [status for _, status in asking.reports] == [False, False, True]
+
+
+@pytest.mark.parametrize(("kind", "options"), [("unauthorized", {}), ("flood", {"retry_after": 60})])
+async def test_a_lasting_failure_becomes_the_error_text_at_once(
+    sandbox: Sandbox, asking: Asking, kind: str, options: dict[str, object]
+) -> None:
+    """A refusal, or a server that wants more patience than a person has, is answered without a second call."""
+    asking.sections["reply"] = {"error_text": "Not now."}
+    sandbox.model.faults.fail("chat", kind, times=None, **options)
+    answer = await asking.ask("hello")
+    assert (answer.text, answer.completion) == ("Not now.", None)
+    assert answer.error
+    assert sandbox.model.call_count == 1
+    assert asking.reports == [(Condition.MODEL_REACHABLE, False)]
+
+
+@given(st.lists(st.sampled_from(["user", "assistant"]), max_size=12))
+def test_whatever_is_stored_roles_alternate(roles: list[str]) -> None:
+    """Even a history with holes in it is shown to the model as user, assistant, user, assistant."""
+    shown = alternating([StoredMessage(n, role, str(n), 0, None) for n, role in enumerate(roles)])
+    assert [m.role for m in shown] == [Role.USER, Role.ASSISTANT] * (len(shown) // 2)
+    if roles == ["user", "assistant"] * (len(roles) // 2):
+        assert len(shown) == len(roles)

@@ -1,0 +1,67 @@
+"""A provider without a model: it answers exactly the text it was given. For trying things out, free of charge."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, Final
+
+from config.vocabulary import Role
+from workers.errors import ProviderRefused, ProviderTimeout, ProviderUnavailable
+from workers.llm.base import Chunk, Completion, CompletionRequest, Usage
+
+if TYPE_CHECKING:
+    from config.schema import LlmSection
+    from workers.clock import Clock
+    from workers.http import Http
+
+MODEL: Final = "echo"
+OPTIONS: Final = frozenset({"delay_s", "fail_rate"})
+PIECE: Final = 16
+"""Characters of one streamed piece."""
+
+
+class EchoProvider:
+    """Answers the last thing the user said.
+
+    `[llm.options]`: delay_s (seconds before the answer), fail_rate (share of calls that fail, 0 to 1).
+    """
+
+    def __init__(self, config: LlmSection, http: Http, clock: Clock) -> None:
+        del config, http
+        self._clock = clock
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        """Answer with the question. Raises ProviderUnavailable by fail_rate, ProviderTimeout by delay_s."""
+        if request.options:
+            await self._misbehave(request)
+        text = next((m.content for m in reversed(request.messages) if m.role is Role.USER), "")
+        usage = Usage(sum(len(m.content.split()) for m in request.messages), len(text.split()))
+        return Completion(text, usage, request.model or MODEL)
+
+    async def stream(self, request: CompletionRequest) -> AsyncIterator[Chunk]:
+        """Answer with the question, piece by piece."""
+        completion = await self.complete(request)
+        for start in range(0, len(completion.text), PIECE):
+            yield Chunk(completion.text[start : start + PIECE])
+        yield Chunk(completion=completion)
+
+    async def _misbehave(self, request: CompletionRequest) -> None:
+        unknown = request.options.keys() - OPTIONS
+        if unknown:
+            raise ProviderRefused(f"echo has no option {min(unknown)!r}", f"its options: {', '.join(sorted(OPTIONS))}")
+        delay_s = _number(request.options, "delay_s", float("inf"))
+        if delay_s:
+            await self._clock.sleep(min(delay_s, request.timeout_s))
+        if delay_s > request.timeout_s:
+            raise ProviderTimeout(f"echo took longer than {request.timeout_s:g} s")
+        if random.random() < _number(request.options, "fail_rate", 1.0):  # noqa: S311 (failing on purpose, no secret)
+            raise ProviderUnavailable("echo failed, as fail_rate asks it to")
+
+
+def _number(options: dict[str, Any], name: str, most: float) -> float:
+    value = options.get(name, 0.0)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        limit = f" up to {most:g}" if most != float("inf") else ""
+        raise ProviderRefused(f"[llm.options] {name} of echo must be a number from 0{limit}, not {value!r}")
+    return float(value)
