@@ -70,6 +70,14 @@ class Channel(Protocol):
         """
         ...
 
+    async def forget_pending(self) -> int | None:
+        """Forget what waits at the server, so that the next poll gives only what comes from now on.
+
+        Returns the offset to poll with next, None when nothing waited. Raises like `poll`. For the first start of a
+        bot with `drop_pending_updates`; calling it again is harmless.
+        """
+        ...
+
     def lane_of(self, update: dict[str, Any]) -> Lane:
         """Return the lane of a raw update; Lane(0) when it belongs to no chat. Never raises."""
         ...
@@ -92,6 +100,10 @@ class Channel(Protocol):
 
     def show_typing(self, lane: Lane) -> None:
         """Show that an answer is being made; at once, in the background, failures are ignored."""
+        ...
+
+    def throttled_s(self) -> float:
+        """Return for how long the server has asked this bot as a whole for patience, in seconds; 0 = not at all."""
         ...
 
     def apply(self, config: BotConfig) -> None:

@@ -1,0 +1,227 @@
+"""What goes wrong at the Bot API, told apart once: the one door from telegram.error and the wire to workers.errors.
+
+telegram.error.TelegramError
+├── Refused            the server answered with a refusal: code, description, parameters
+└── NetworkError       (with TimedOut below it, python-telegram-bot's own) the request left, no answer came
+    ├── Unsent         the request never left: no name, no connection, no trusted certificate
+    ├── TooLate        likewise no answer, because time ran out (also a TimedOut)
+    └── Garbage        an answer came that is no Bot API answer
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, Final
+
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Conflict,
+    EndPointNotFound,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    TelegramError,
+    TimedOut,
+)
+
+from workers.errors import (
+    ChannelError,
+    ChannelUnreachable,
+    RateLimited,
+    SendRefused,
+    SendUncertain,
+    TokenInUse,
+    TokenRejected,
+)
+
+DEFAULT_RETRY_S: Final = 5
+"""Patience when a 429 does not say how much."""
+
+SHORTEST_RETRY_S: Final = 1
+LONGEST_RETRY_S: Final = 86_400
+_LONGEST_TEXT: Final = 300
+
+_TOKEN_LIKE: Final = re.compile(r"\d{6,}(?::|%3[aA])[\w-]{30,}")
+_RETRY: Final = re.compile(r"retry (?:after|in) (\d{1,9})", re.IGNORECASE)
+_CODES: Final = (
+    (InvalidToken, 401),
+    (EndPointNotFound, 404),
+    (Forbidden, 403),
+    (Conflict, 409),
+    (BadRequest, 400),
+)
+
+
+class Refused(TelegramError):
+    """The server answered and said no."""
+
+    __slots__ = ("code", "description", "parameters")
+
+    def __init__(self, code: int, description: str, parameters: dict[str, Any] | None = None) -> None:
+        super().__init__(f"{code} {description}")
+        self.code = code
+        self.description = description
+        self.parameters = parameters or {}
+
+    @property
+    def retry_after_s(self) -> float:
+        """How long the server asks to wait, in seconds; a sane number whatever it said."""
+        asked = self.parameters.get("retry_after")
+        if type(asked) is float and math.isfinite(asked):
+            asked = math.ceil(asked)
+        if type(asked) is not int:
+            found = _RETRY.search(self.description)
+            asked = int(found[1]) if found else DEFAULT_RETRY_S
+        return float(min(max(asked, SHORTEST_RETRY_S), LONGEST_RETRY_S))
+
+
+class Unsent(NetworkError):
+    """The request never left this machine whole: trying again is safe, for sends too."""
+
+    __slots__ = ()
+
+
+class TooLate(TimedOut):
+    """The request left and no answer came in time."""
+
+    __slots__ = ()
+
+
+class Garbage(NetworkError):
+    """Something answered that does not speak the Bot API."""
+
+    __slots__ = ("status",)
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"an answer (HTTP {status}) that is no Bot API answer")
+        self.status = status
+
+
+def result_of(status: int, payload: bytes) -> Any:
+    """Return `result` of a Bot API answer. Raises Refused or Garbage."""
+    answer = _object(payload)
+    if answer is not None and answer.get("ok") is True and 200 <= status < 300 and "result" in answer:
+        return answer["result"]
+    raise refusal_of(status, answer)
+
+
+def check_answer(status: int, payload: bytes) -> None:
+    """Raise Refused or Garbage for an answer that is no success by its status."""
+    if not 200 <= status < 300:
+        raise refusal_of(status, _object(payload))
+
+
+def refusal_of(status: int, answer: dict[str, Any] | None) -> TelegramError:
+    """Return the error an answer stands for; answer None = it was no JSON object."""
+    if answer is None or answer.get("ok") is not False:
+        # A gateway's own 429 comes as a page, and means what it says.
+        return Refused(429, "Too Many Requests") if status == 429 else Garbage(status)
+    code, description, parameters = answer.get("error_code"), answer.get("description"), answer.get("parameters")
+    return Refused(
+        code if type(code) is int else status,
+        description if isinstance(description, str) else "no reason given",
+        parameters if isinstance(parameters, dict) else None,
+    )
+
+
+def _object(payload: bytes) -> dict[str, Any] | None:
+    # Outside the handler nothing refers to the payload any more: it may echo the request, and so the token.
+    try:
+        answer = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def channel_error(error: TelegramError, token: str, *, sending: bool) -> ChannelError:
+    """Turn any error of the Bot API or its wire into the channel's own, free of the token.
+
+    sending tells whether doing it twice would be seen: for reads everything unclear is ChannelUnreachable.
+    """
+    refused = as_refused(error)
+    if refused is not None:
+        make = _refused_send if sending else _refused_read
+        return make(refused, scrub(refused.description, token))
+    text = scrub(error.message, token)
+    if not sending or isinstance(error, Unsent):
+        return _unreachable(text)
+    if isinstance(error, Garbage) and 300 <= error.status < 500:
+        # A gateway answered in Telegram's place: what stands behind it has not seen the request.
+        return _unreachable(text)
+    return SendUncertain(f"whether Telegram took the message is unknown: {text}")
+
+
+def as_refused(error: TelegramError) -> Refused | None:
+    """Return a server's refusal in one form, whoever made it; None when the server said nothing."""
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, ChatMigrated):
+        return Refused(400, error.message, {"migrate_to_chat_id": error.new_chat_id})
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return Refused(code, error.message)
+    found = _RETRY.search(error.message)  # RetryAfter: its attribute warns of deprecation, its text holds the same
+    return Refused(429, error.message) if found else None
+
+
+def _unreachable(text: str) -> ChannelUnreachable:
+    return ChannelUnreachable(f"Telegram cannot be reached: {text}", "check telegram.base_url and the network")
+
+
+def _refused_read(refused: Refused, text: str) -> ChannelError:
+    if refused.code in {401, 404}:
+        return _token_rejected(refused.code, text)
+    if refused.code == 409:
+        return _token_in_use(text)
+    if refused.code == 429:
+        return _rate_limited(refused)
+    return ChannelUnreachable(f"Telegram answered {refused.code}: {text}")
+
+
+def _refused_send(refused: Refused, text: str) -> ChannelError:
+    if refused.code in {401, 404}:
+        return _token_rejected(refused.code, text)
+    if refused.code == 429:
+        return _rate_limited(refused)
+    if refused.code >= 500:
+        # The server gives 5xx for queries it was working on too ("restart"), and a gateway gives it when the
+        # backend had the request but did not answer in time. Calling that "not done" would be a guess that
+        # doubles messages unseen; as uncertain it is counted, and `telegram.ambiguous_send` decides.
+        return SendUncertain(f"whether Telegram took the message is unknown: it answered {refused.code}: {text}")
+    if refused.code == 409:
+        return ChannelUnreachable(f"Telegram answered 409: {text}")
+    return SendRefused(f"Telegram refuses the message: {refused.code} {text}")
+
+
+def _token_rejected(code: int, text: str) -> TokenRejected:
+    return TokenRejected(
+        f"Telegram does not know the bot's token: {code} {text}",
+        "check telegram.token; @BotFather shows the current one",
+    )
+
+
+def _token_in_use(text: str) -> TokenInUse:
+    if "webhook" in text.lower():
+        return TokenInUse(
+            f"a webhook is set for this token, so its updates go elsewhere: 409 {text}",
+            "remove it with deleteWebhook, or give this bot a token of its own",
+        )
+    return TokenInUse(
+        f"another program polls with this token: 409 {text}",
+        "stop the other program, or give this bot a token of its own",
+    )
+
+
+def _rate_limited(refused: Refused) -> RateLimited:
+    return RateLimited(f"Telegram asks to wait {refused.retry_after_s:g} s (429)", refused.retry_after_s)
+
+
+def scrub(text: str, token: str) -> str:
+    """Return a server's words fit to be shown: one line, not long, without the token or anything shaped like one."""
+    for shape in (token, token.replace(":", "%3A"), token.partition(":")[2]):
+        if len(shape) > 6:
+            text = text.replace(shape, "[token]")
+    return " ".join(_TOKEN_LIKE.sub("[token]", text).split())[:_LONGEST_TEXT]

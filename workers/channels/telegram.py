@@ -1,0 +1,294 @@
+"""The Telegram channel: raw updates in by long poll, answers out, over the fleet's one HTTP session.
+
+python-telegram-bot gives the Bot (for getMe and whatever is not hot) and the errors; its Updater is not used, since it
+acknowledges updates before anybody has them. The two hot calls build none of its objects.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable
+from typing import Any, Final, TypeVar
+
+from telegram import Bot, User
+from telegram.error import TelegramError
+from yarl import URL
+
+from config.schema import BotConfig, TelegramSection
+from workers.channels.base import Identity, Incoming, Lane, Outgoing
+from workers.channels.faults import Garbage, TooLate, as_refused, channel_error
+from workers.channels.incoming import is_id, lane_of, read, valid_updates
+from workers.channels.outgoing import amended, moved, plain_parts
+from workers.channels.transport import AiohttpRequest, json_body
+from workers.channels.typing_action import TypingAction
+from workers.clock import Clock
+from workers.errors import (
+    BotInvalid,
+    ChannelError,
+    ChannelUnreachable,
+    RateLimited,
+    SendRefused,
+    TokenRejected,
+)
+from workers.http import Http
+from workers.limits import Deadlines
+
+log = logging.getLogger(__name__)
+
+# At DEBUG python-telegram-bot writes the Bot API URL, token included.
+logging.getLogger("telegram").setLevel(logging.WARNING)
+
+ALLOWED_UPDATES: Final = ("message", "edited_message", "callback_query", "my_chat_member")
+"""Kinds of updates asked for, those of features to come included.
+
+The server drops other kinds when they are made and does not bring them back once the list is wider; whoever asks
+early loses nothing when such a feature is switched on, because the updates lie in the inbox already. Not
+message_reaction: it only comes to administrators, in large numbers, and says nothing that asks for an answer.
+"""
+
+BATCH: Final = 100
+POLL_SLACK_S: Final = 10.0
+"""What an answer to a long poll may take beyond its own time before the server counts as silent."""
+
+SEND_TIMEOUT_S: Final = 30.0
+READ_TIMEOUT_S: Final = 20.0
+TYPING_TIMEOUT_S: Final = 5.0
+MAX_MOVED: Final = 256
+
+_T = TypeVar("_T")
+
+
+class TelegramChannel:
+    """One bot at the Bot API. Raises BotInvalid at construction when token or base URL cannot be used at all.
+
+    Every answer is waited for by the clock given, never longer than the constants above. No error, and nothing an
+    error is chained to, holds the token.
+    """
+
+    __slots__ = (
+        "_bot",
+        "_clock",
+        "_deadlines",
+        "_moved",
+        "_poll_tail",
+        "_poll_timeout_s",
+        "_request",
+        "_section",
+        "_send_url",
+        "_typing",
+        "_updates_url",
+    )
+
+    def __init__(self, config: BotConfig, http: Http, clock: Clock) -> None:
+        self._section = config.telegram
+        self._clock = clock
+        self._request = AiohttpRequest(http)
+        self._deadlines = Deadlines(clock)
+        self._bot: Bot | None = None
+        self._moved: dict[int, int] = {}
+        self._typing = TypingAction(self._send_typing)
+        self._updates_url = _url(self._section, "getUpdates")
+        self._send_url = _url(self._section, "sendMessage")
+        self.apply(config)
+
+    @property
+    def bot(self) -> Bot:
+        """Return python-telegram-bot's Bot for calls that are not hot; its errors are telegram.error's."""
+        if self._bot is None:
+            self._bot = self._make_bot()
+        return self._bot
+
+    def _make_bot(self) -> Bot:
+        request, section = self._request, self._section
+        return Bot(
+            _token(section), section.base_url, section.base_file_url, request=request, get_updates_request=request
+        )
+
+    async def identify(self) -> Identity:
+        """Ask getMe who we are, after the deadline for polls. Raises TokenRejected, ChannelUnreachable, RateLimited."""
+        await self._deadlines.wait_to_poll()
+        bot = self._bot or self._make_bot()  # not kept for this one call: it weighs 5 KiB, a fifth of an idle bot
+        failure: TelegramError
+        try:
+            return _identity(await self._within(READ_TIMEOUT_S, bot.get_me()))
+        except TelegramError as error:
+            failure = error
+        except (AttributeError, KeyError, TypeError, ValueError):  # it parses whatever a server says
+            failure = Garbage(200)
+        raise self._read_fault(failure)
+
+    async def poll(self, offset: int | None) -> list[dict[str, Any]]:
+        """Wait for raw updates, at most the long-poll time and POLL_SLACK_S; see Channel.poll."""
+        if self._deadlines.poll_left_s():
+            await self._deadlines.wait_to_poll()
+        head = b"{" if offset is None else b'{"offset":%d,' % offset
+        return await self._fetch(head + self._poll_tail, self._poll_timeout_s + POLL_SLACK_S)
+
+    async def forget_pending(self) -> int | None:
+        """Forget what waits at the server: ask for the newest update alone, then acknowledge it."""
+        await self._deadlines.wait_to_poll()
+        newest = await self._fetch(_poll_body(offset=-1, limit=1, timeout=0), READ_TIMEOUT_S)
+        if not newest:
+            return None
+        next_offset = int(newest[-1]["update_id"]) + 1
+        await self._fetch(_poll_body(offset=next_offset, limit=1, timeout=0), READ_TIMEOUT_S)
+        return next_offset
+
+    async def _fetch(self, body: bytes, limit_s: float) -> list[dict[str, Any]]:
+        failure: TelegramError
+        try:
+            result = await self._within(limit_s, self._request.call(self._updates_url, body))
+        except TelegramError as error:
+            failure = error
+        else:
+            if isinstance(result, list):
+                return self._journalable(result)
+            failure = Garbage(200)
+        fault = self._read_fault(failure)
+        raise await self._confirmed(fault) if isinstance(fault, TokenRejected) else fault
+
+    def _journalable(self, result: list[Any]) -> list[dict[str, Any]]:
+        updates = valid_updates(result)
+        if len(updates) < len(result):
+            log.warning("%d entries of a batch have no usable update_id and are dropped", len(result) - len(updates))
+        return updates
+
+    def lane_of(self, update: dict[str, Any]) -> Lane:
+        """Return the lane of a raw update; Lane(0) when it belongs to no chat. Never raises."""
+        return lane_of(update)
+
+    def read(self, update: dict[str, Any]) -> Incoming | None:
+        """Understand a raw update; None when it asks for no answer. Raises UpdatePoisoned."""
+        return read(update)
+
+    def render(self, lane: Lane, text: str) -> list[Outgoing]:
+        """Turn an answer into sendMessage calls of at most 4096 UTF-16 units."""
+        return plain_parts(lane, text)
+
+    async def send(self, outgoing: Outgoing) -> int | None:
+        """Send one part after the later of its chat's and the bot's deadline; see Channel.send.
+
+        Refused by the server for a reason that can be amended (`outgoing.amended`), it is sent again in that form.
+        """
+        part = self._at_its_place(outgoing)
+        failure: TelegramError | None = None
+        for _ in range(3):
+            if self._deadlines.chat_left_s(part.chat_id):
+                await self._deadlines.wait_to_send(part.chat_id)
+            try:
+                return await self._deliver(part)
+            except TelegramError as error:
+                failure = error
+            better = self._amended(part, failure)
+            if better is None:
+                break
+            part = better
+        raise await self._send_fault(failure or TooLate(), part.chat_id)
+
+    async def _deliver(self, part: Outgoing) -> int | None:
+        url = self._send_url if part.method == "sendMessage" else _url(self._section, part.method)
+        result = await self._within(SEND_TIMEOUT_S, self._request.call(url, json_body(part.params)))
+        message_id = result.get("message_id") if isinstance(result, dict) else None
+        return message_id if isinstance(message_id, int) and is_id(message_id) else None
+
+    def _amended(self, part: Outgoing, failure: TelegramError) -> Outgoing | None:
+        refused = as_refused(failure)
+        if refused is None or refused.code != 400:
+            return None
+        better = amended(part, refused.description, refused.parameters)
+        if better is not None and better.chat_id != part.chat_id:
+            log.warning("chat %d became the supergroup %d; answers go there", part.chat_id, better.chat_id)
+            self._moved[part.chat_id] = better.chat_id
+            if len(self._moved) > MAX_MOVED:  # forgotten, the server says it again
+                del self._moved[next(iter(self._moved))]
+        return better
+
+    def _at_its_place(self, part: Outgoing) -> Outgoing:
+        place = self._moved.get(part.chat_id) if self._moved else None
+        return part if place is None else moved(part, place)
+
+    def show_typing(self, lane: Lane) -> None:
+        """Show "typing…" for about five seconds, unless the server asked for patience; at once, never raises."""
+        self._typing.show(lane)
+
+    async def _send_typing(self, lane: Lane) -> None:
+        chat_id = self._moved.get(lane.chat_id, lane.chat_id)
+        if self._deadlines.chat_left_s(chat_id):
+            return
+        topic = {"message_thread_id": lane.topic_id} if lane.topic_id else {}
+        body = json_body({"chat_id": chat_id, "action": "typing", **topic})
+        try:
+            await self._within(TYPING_TIMEOUT_S, self._request.call(_url(self._section, "sendChatAction"), body))
+        except TelegramError as error:
+            refused = as_refused(error)
+            if refused is not None and refused.code == 429:
+                self._deadlines.block_chat(chat_id, refused.retry_after_s)
+
+    def throttled_s(self) -> float:
+        """Return for how long the server has asked this bot as a whole for patience, in seconds; 0 = not at all."""
+        return self._deadlines.bot_left_s()
+
+    def apply(self, config: BotConfig) -> None:
+        """Take over poll_timeout_s from the next poll on; token and URLs need a channel made anew."""
+        self._poll_timeout_s = config.telegram.poll_timeout_s
+        self._poll_tail = _poll_body(timeout=self._poll_timeout_s, limit=BATCH)[1:]
+
+    async def close(self) -> None:
+        """End the typing action; the session is the fleet's. The channel may be used again."""
+        await self._typing.close()
+
+    async def _within(self, limit_s: float, call: Awaitable[_T]) -> _T:
+        with self._clock.deadline(limit_s):
+            return await call
+        raise TooLate(f"no answer within {limit_s:g} s")
+
+    def _read_fault(self, failure: TelegramError) -> ChannelError:
+        fault = channel_error(failure, _token(self._section), sending=False)
+        if isinstance(fault, RateLimited):
+            self._deadlines.block_bot(fault.retry_after_s)
+        return fault
+
+    async def _send_fault(self, failure: TelegramError, chat_id: int) -> ChannelError:
+        fault = channel_error(failure, _token(self._section), sending=True)
+        if isinstance(fault, RateLimited):
+            self._deadlines.block_chat(chat_id, fault.retry_after_s)
+        if not isinstance(fault, TokenRejected):
+            return fault
+        refused = as_refused(failure)
+        known = refused is not None and refused.code == 404
+        return await self._confirmed(fault, SendRefused("Telegram does not know this method: 404") if known else None)
+
+    async def _confirmed(self, rejected: TokenRejected, otherwise: ChannelError | None = None) -> ChannelError:
+        """Return what a 401 or 404 means after asking getMe once: a gateway gives them too, and TokenRejected is final."""
+        try:
+            await self.identify()
+        except TokenRejected:
+            return rejected
+        except ChannelError as fault:
+            return fault
+        return otherwise or ChannelUnreachable(f"{rejected.message}; yet getMe knows it", "it is tried again")
+
+
+def _token(section: TelegramSection) -> str:
+    return section.token.reveal() if section.token else ""
+
+
+def _url(section: TelegramSection, method: str) -> URL:
+    try:
+        url = URL(f"{section.base_url}{_token(section)}/{method}", encoded=True)
+        usable = url.scheme in {"http", "https"} and bool(url.host) and bool(section.token)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise BotInvalid("telegram.token is missing or telegram.base_url is no http(s) URL", "see `botdeck check`")
+    return url
+
+
+def _poll_body(**parameters: int) -> bytes:
+    return json_body({**parameters, "allowed_updates": ALLOWED_UPDATES})
+
+
+def _identity(user: User) -> Identity:
+    if not isinstance(user.id, int) or not is_id(user.id):
+        raise ValueError("the id is no id")
+    return Identity(user.id, str(user.username or ""), str(user.first_name or ""))
