@@ -1,0 +1,136 @@
+"""`botdeck bot add`: a token becomes a running bot in under a minute."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from console.options import env_option, examples, fleet_option, yes_option
+
+if TYPE_CHECKING:
+    from config.load import Snapshot
+    from config.vocabulary import Secret
+    from workers.channels.base import Identity
+
+
+@click.command(
+    "add",
+    short_help="Validate a token and write a new bot file.",
+    epilog=examples(
+        "botdeck bot add support --token-env SUPPORT_TOKEN",
+        "botdeck bot add sales --token 123456789:AA… --provider openai --model gpt-4o-mini",
+    ),
+)
+@click.argument("bot")
+@fleet_option
+@env_option
+@click.option(
+    "--token", help="The token itself: it is put into .env (mode 0600), never into the bot file. - reads stdin."
+)
+@click.option("--token-env", metavar="NAME", help="The variable in .env or the environment that holds the token.")
+@click.option("--name", default="", help="Name shown to the operator; default: what Telegram calls it.")
+@click.option("--provider", type=click.Choice(["echo", "openai"]), default="echo", show_default=True)
+@click.option("--model", default="", help="Model name at the provider.")
+@click.option("--llm-url", default="", help="Root of the provider's API.")
+@click.option("--key-env", metavar="NAME", default="", help="The variable that holds the provider's API key.")
+@click.option("--prompt", default="", help="The system prompt.")
+@click.option("--base-url", default="", help="Bot API root, for a server of your own or the sandbox.")
+@yes_option
+def command(
+    bot: str, root: Path, environment: str | None, token: str | None, token_env: str | None, yes: bool, **more: str
+) -> None:
+    """Ask Telegram who the token belongs to, refuse one in use, and write bots/BOT.toml. A running fleet starts it."""
+    from config.vocabulary import Secret
+    from config.write import bot_path, variable_for
+
+    if (token is None) == (token_env is None):
+        raise click.UsageError("give either --token or --token-env")
+    path = bot_path(root, bot)
+    if path.exists():
+        raise click.UsageError(f"{path} exists already; choose another name, or edit that file")
+    snapshot = _snapshot(root, environment)
+    secret = (
+        Secret(sys.stdin.readline().strip() if token == "-" else token) if token else _from_env(root, str(token_env))
+    )
+    identity = _identify(secret, more["base_url"])
+    _refuse_if_used(snapshot, identity)
+    if token is not None:
+        token_env = variable_for(bot)
+        _remember(root, token_env, secret, yes=yes)
+    _write(root, bot, identity, str(token_env), more)
+    click.echo(f"added {bot}: @{identity.username} ({identity.id}), {path}")
+    if snapshot.warnings or not (root / "fleet.toml").exists():
+        click.echo("see `botdeck check`", err=True)
+
+
+def _snapshot(root: Path, environment: str | None) -> Snapshot:
+    from config.load import Loader
+
+    return Loader(root, environment=environment).load()
+
+
+def _from_env(root: Path, name: str) -> Secret:
+    """Return the secret a variable holds, in the process environment or in .env."""
+    import os
+
+    from config.dotenv import read_dotenv
+    from config.errors import ConfigError
+    from config.vocabulary import Secret
+
+    value = os.environ.get(name) or read_dotenv(root / ".env").values.get(name)
+    if not value:
+        raise ConfigError(f"the variable {name} is not set", f"put {name}=… into {root / '.env'}, or use --token")
+    return Secret(value)
+
+
+def _identify(token: Secret, base_url: str) -> Identity:
+    """Ask Telegram who the token belongs to. Raises ConfigError when it does not know it or cannot be reached."""
+    import anyio
+
+    from config.errors import ConfigError
+    from config.schema import BotConfig
+    from console.identify import identify_all
+
+    telegram: dict[str, Any] = {"token": token} | ({"base_url": base_url} if base_url else {})
+    answer = anyio.run(identify_all, {"new": BotConfig.model_validate({"telegram": telegram})})["new"]
+    if isinstance(answer, str):
+        raise ConfigError(f"the token was not accepted: {answer}", "copy it again from @BotFather")
+    return answer
+
+
+def _refuse_if_used(snapshot: Snapshot, identity: Identity) -> None:
+    from config.errors import ConfigError
+
+    for bot_id, spec in snapshot.bots.items():
+        token = spec.config.telegram.token
+        if token and token.reveal().partition(":")[0] == str(identity.id):
+            raise ConfigError(
+                f"@{identity.username} ({identity.id}) is the bot {bot_id} already", f"edit {spec.path} instead"
+            )
+
+
+def _remember(root: Path, name: str, secret: Secret, *, yes: bool) -> None:
+    from config.write import remember_secret
+
+    if not yes and not click.confirm(f"put the token into {root / '.env'} as {name}?", default=True, err=True):
+        raise click.Abort
+    remember_secret(root, name, secret)
+
+
+def _write(root: Path, bot: str, identity: Identity, token_env: str, more: dict[str, str]) -> None:
+    from config.write import write_bot
+
+    telegram = {"token": f"${{{token_env}}}"} | ({"base_url": more["base_url"]} if more["base_url"] else {})
+    llm = {"provider": more["provider"]}
+    for key, option in (("model", "model"), ("base_url", "llm_url")):
+        if more[option]:
+            llm[key] = more[option]
+    if more["key_env"]:
+        llm["api_key"] = f"${{{more['key_env']}}}"
+    values: dict[str, Any] = {"name": more["name"] or identity.name or bot, "telegram": telegram, "llm": llm}
+    if more["prompt"]:
+        values["prompts"] = {"system": more["prompt"]}
+    write_bot(root, bot, values)
