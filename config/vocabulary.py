@@ -16,6 +16,10 @@ TOKEN_PATTERN: Final = r"(?<!\d)\d{6,}:[\w-]{30,}"
 """What a Telegram bot token looks like: numeric bot id, colon, secret part."""
 
 
+PROVIDERS: Final = ("openai", "echo")
+"""Names `[llm] provider` may hold; the registry of the providers has the same."""
+
+
 def is_bot_id(text: str) -> bool:
     """Tell whether text may name a bot (and so a file and a partition)."""
     return _BOT_ID.fullmatch(text) is not None
@@ -113,9 +117,16 @@ class Secret:
         """Let pydantic take a string for a Secret and dump its mask."""
         from pydantic_core import core_schema
 
-        make = core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
         return core_schema.json_or_python_schema(
-            json_schema=make,
-            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), make]),
+            json_schema=core_schema.no_info_after_validator_function(cls, core_schema.str_schema()),
+            python_schema=core_schema.no_info_plain_validator_function(cls._wrap),
             serialization=core_schema.plain_serializer_function_ser_schema(lambda _: cls.MASK),
         )
+
+    @classmethod
+    def _wrap(cls, value: Any) -> Secret:
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, str):
+            raise ValueError("a secret is a text")  # noqa: TRY004 (pydantic takes ValueError only)
+        return cls(value)

@@ -1,0 +1,172 @@
+"""The key reference and the JSON Schemas, made from the same models that validate.
+
+`python -m config.reference` writes the tables of docs/configuration.md anew; a test tells when they are not current.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from config.explain import dotted
+from config.keys import Key, KeyPath, bot_keys, fleet_keys, tables_of
+from config.resolve import CAPABILITIES, REQUIRES, RESOURCE
+from config.schema import BotConfig, FleetConfig
+from config.vocabulary import Secret
+
+BEGIN: Final = "<!-- keys: written by `python -m config.reference` -->"
+END: Final = "<!-- end of keys -->"
+PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
+
+_WORDS: Final = ("effect", "unit", "example", "allowed")
+_KIND: Final = ("type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum", "minLength", "items")
+
+REFERENCE_PATTERN: Final = r"^\$\{.*\}$"
+
+
+def tables() -> str:
+    """Return the key reference: a Markdown table for every table of a bot file and of fleet.toml."""
+    parts = ["## Keys of `bots/<bot_id>.toml`", *_sections(BotConfig, bot_keys())]
+    parts += ["## Keys of `fleet.toml`", *_sections(FleetConfig, fleet_keys())]
+    return "\n\n".join(parts)
+
+
+def with_tables(page: str) -> str:
+    """Return a page with its tables made anew. Raises ValueError when it has no place for them."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the page has no {BEGIN} … {END}")
+    return f"{before}{BEGIN}\n\n{tables()}\n\n{END}{after}"
+
+
+def bot_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a bot file."""
+    schema = BotConfig.model_json_schema()
+    return {**_head("bots/<bot_id>.toml"), **_adapted(schema, bot_keys())}
+
+
+def fleet_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of fleet.toml."""
+    schema = _adapted(FleetConfig.model_json_schema(), {})
+    bot = _adapted(BotConfig.model_json_schema(), bot_keys())
+    definitions = {**schema.pop("$defs"), **bot.pop("$defs"), "BotConfig": bot}
+    schema["properties"]["defaults"] = {
+        "$ref": "#/$defs/BotConfig",
+        "description": schema["properties"]["defaults"]["description"],
+    }
+    return {**_head("fleet.toml"), **schema, "$defs": definitions}
+
+
+def environment_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of environments/<name>.toml."""
+    bot = _adapted(BotConfig.model_json_schema(), bot_keys())
+    definitions = {**bot.pop("$defs"), "BotConfig": bot}
+    words = {"type": "array", "items": {"type": "string"}, "description": "What the resource offers."}
+    resource = {"type": "object", "properties": {CAPABILITIES: words, **_taking()}}
+    return {
+        **_head("environments/<name>.toml"),
+        "type": "object",
+        "properties": {"defaults": {"$ref": "#/$defs/BotConfig"}},
+        "additionalProperties": {"type": "object", "additionalProperties": resource},
+        "$defs": definitions,
+    }
+
+
+def _head(title: str) -> dict[str, Any]:
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title}
+
+
+def _adapted(schema: dict[str, Any], keys: Mapping[KeyPath, Key]) -> dict[str, Any]:
+    """Return pydantic's schema as files need it: references for numbers; resources where keys are a bot's."""
+    for table in (schema, *schema.get("$defs", {}).values()):
+        for name, rule in table.get("properties", {}).items():
+            table["properties"][name] = _value_rule(rule)
+        if keys:
+            _let_take(table)
+    schema.pop("title", None)
+    return schema
+
+
+def _value_rule(rule: dict[str, Any]) -> dict[str, Any]:
+    """Return the rule of one value as a TOML file takes it: no null, and a reference in place of a number."""
+    if "$ref" in rule:
+        return rule
+    kept = {name: value for name, value in rule.items() if name not in {"title", *_WORDS} and value is not None}
+    kind: dict[str, Any] = next((part for part in kept.pop("anyOf", []) if part["type"] != "null"), {})
+    kind |= {name: kept.pop(name) for name in list(kept) if name in _KIND}
+    if kind.get("type") in {"integer", "number", "boolean"}:
+        kind = {"anyOf": [kind, {"type": "string", "pattern": REFERENCE_PATTERN}]}
+    kept |= {f"x-{name}": rule[name] for name in ("effect", "unit") if rule.get(name)}
+    if rule.get("example"):
+        kept["examples"] = [tomllib.loads(f"x = {rule['example']}")["x"]]
+    return {**kind, **kept}
+
+
+def _let_take(table: dict[str, Any]) -> None:
+    properties = table["properties"]
+    own = properties.get("type")
+    properties.update(_taking())
+    if own is not None:
+        # Beside "$resource", type is the sort of resource; alone it is the table's own key.
+        table["if"] = {"not": {"required": [RESOURCE]}}
+        table["then"] = {"properties": {"type": own}}
+
+
+def _taking() -> dict[str, Any]:
+    return {
+        RESOURCE: {"type": "string", "description": "Name of a resource of the chosen environment to take."},
+        REQUIRES: {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Capabilities the resource must offer.",
+        },
+        "type": {"type": "string", "description": f'Beside "{RESOURCE}": the sort of resource.'},
+    }
+
+
+def _sections(model: type[BaseModel], keys: Mapping[KeyPath, Key]) -> Iterator[str]:
+    for path, table in tables_of(model).items():
+        own = [key for key in keys.values() if key.path[:-1] == path]
+        if not own:
+            continue
+        heading = f"`[{dotted(path)}]`" if path else "At the top"
+        words = (table.__doc__ or "").split(": ", 1)[-1].strip() if path else ""
+        yield f"### {heading}"
+        if words:
+            yield words[:1].upper() + words[1:]
+        yield "\n".join(_table(own))
+
+
+def _table(keys: Iterable[Key]) -> Iterator[str]:
+    yield "| key | takes | default | what it is | a change takes |"
+    yield "|---|---|---|---|---|"
+    for key in keys:
+        unit = f", in {key.unit}" if key.unit and key.unit not in key.allowed else ""
+        example = f" Example: `{key.example}`." if key.example else ""
+        cells = (f"`{key.path[-1]}`", key.allowed + unit, _default(key), key.help + example, key.effect.value)
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _default(key: Key) -> str:
+    if key.default is None or isinstance(key.default, Secret):
+        return "not set"
+    if isinstance(key.default, dict):
+        return "`{}`"
+    return f"`{json.dumps(key.default, ensure_ascii=False)}`"
+
+
+def main() -> int:
+    """Write the tables of docs/configuration.md anew."""
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
