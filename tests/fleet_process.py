@@ -86,6 +86,11 @@ class FleetProcess:
         """Send a signal and wait for the end; return the exit code."""
         assert self.process is not None
         self.process.send_signal(with_signal)
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """Wait for the end; return the exit code."""
+        assert self.process is not None
         with anyio.fail_after(40):
             async for _ in self._output():
                 pass

@@ -89,13 +89,13 @@ async def test_killed_between_the_commit_and_the_poll_that_acknowledges_it(
     bot = bot_of(sandbox, fleet)
     bot.say(CHAT, "first")
     bot.say(CHAT, "second")
-    fault = bot.faults.fail("getUpdates", "hold", times=1, after=1)
+    fault = bot.faults.fail("getUpdates", "hang", times=1, after=1)
     await fleet.started()
     await fault.reached()
     await eventually(lambda: len(answers(bot)) == 2)
     await fleet.kill()
-    fault.release()
-    assert bot.updates.pending == 2
+    bot.faults.clear()
+    assert bot.pending == 2
     await fleet.started()
     bot.say(CHAT, "third")
     await eventually(lambda: len(answers(bot)) == 3)
@@ -123,7 +123,7 @@ async def test_killed_while_the_model_thinks(sandbox: Sandbox, fleet: FleetProce
 
 @pytest.mark.parametrize(
     ("moment", "policy", "seen"),
-    [("hold", "resend", 1), ("hold_after", "resend", 2), ("hold_after", "skip", 1), ("hold", "skip", 0)],
+    [("hang", "resend", 1), ("hold_after", "resend", 2), ("hold_after", "skip", 1), ("hang", "skip", 0)],
 )
 async def test_killed_while_a_send_is_in_flight(
     sandbox: Sandbox, fleet: FleetProcess, moment: str, policy: str, seen: int
@@ -136,7 +136,6 @@ async def test_killed_while_a_send_is_in_flight(
     await fault.reached()
     await fleet.kill()
     bot.faults.clear()
-    fault.release()
     asked = sandbox.model.call_count
     await fleet.started()
     await settled(fleet.root)
@@ -179,9 +178,10 @@ async def test_sigterm_leaves_no_doubt(sandbox: Sandbox, fleet: FleetProcess) ->
     await fault.reached()
     assert fleet.process is not None
     fleet.process.terminate()
+    phase = "SELECT phase FROM bots WHERE bot_id = 'support'"
+    await eventually(lambda: query(fleet.root, phase) == [("draining",)])
     fault.release()
-    with_code = await fleet.end()
-    assert with_code == 0
+    assert await fleet.ended() == 0
     assert len(answers(bot)) == 1
     assert query(fleet.root, "SELECT ambiguous_sends FROM bots WHERE bot_id = 'support'") == [(0,)]
     assert_settled(fleet.root, turns=1)
