@@ -93,6 +93,7 @@ async def test_killed_between_the_commit_and_the_poll_that_acknowledges_it(
     await fleet.started()
     await fault.reached()
     await eventually(lambda: len(answers(bot)) == 2)
+    await settled(fleet.root)
     await fleet.kill()
     bot.faults.clear()
     assert bot.pending == 2
