@@ -154,6 +154,14 @@ async def test_an_idle_poll_ends_empty(rig: Rig) -> None:
     assert await rig.channel.poll(None) == []
 
 
+async def test_a_brief_poll_waits_for_nothing(rig: Rig) -> None:
+    """It acknowledges and takes what is there, and ends at once when nothing is."""
+    assert await rig.channel.poll(None, brief=True) == []
+    said = await rig.say("hello")
+    assert ids(await rig.channel.poll(None, brief=True)) == [said]
+    assert await rig.channel.poll(said + 1, brief=True) == []
+
+
 async def test_a_cancelled_poll_loses_nothing(rig: Rig) -> None:
     """Abandoning a poll in flight, as drain does, leaves its updates at the server."""
     async with anyio.create_task_group() as group:

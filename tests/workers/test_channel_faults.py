@@ -166,7 +166,7 @@ async def test_409_tells_another_poller_from_a_webhook(rig: Rig) -> None:
     bot.faults.fail("getUpdates", "conflict")
     assert "another program polls" in (await failing_poll(channel, TokenInUse)).message
     await channel.bot.set_webhook("https://example.org/hook")
-    assert "webhook" in (await failing_poll(channel, TokenInUse)).message
+    assert "a webhook is set" in (await failing_poll(channel, TokenInUse)).message
 
 
 async def test_a_429_to_a_poll_makes_polls_and_sends_wait(rig: Rig, clock: ManualClock) -> None:

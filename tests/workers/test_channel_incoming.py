@@ -76,6 +76,12 @@ def test_only_what_can_be_journaled_leaves_a_batch(batch: list[Any]) -> None:
         assert abs(update["update_id"]) < 2**63
 
 
+def test_ids_no_store_could_take_are_not_journaled() -> None:
+    """A bool, a float, a text and what is beyond 64 bits are no ids."""
+    batch = [{"update_id": value} for value in (True, 1.0, "1", None, 2**63, -(2**63), 10**30, 5)]
+    assert valid_updates([*batch, {}, [], None]) == [{"update_id": 5}]
+
+
 def test_a_message_is_understood_whole() -> None:
     """Text, person, chat, topic, time."""
     update = message(

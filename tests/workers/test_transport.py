@@ -121,6 +121,16 @@ async def test_nobody_listening_is_unreachable_and_named() -> None:
     await http.close()
 
 
+async def test_errors_that_hold_the_url_leave_no_trace() -> None:
+    """aiohttp puts the URL into some errors; ours is chained to none of them."""
+    http = Http()
+    for url in (f"http:///bot{TOKEN}/getMe", f"ftp://127.0.0.1/bot{TOKEN}/getMe"):
+        with pytest.raises(Unsent) as caught:
+            await AiohttpRequest(http).call(URL(url), b"{}")
+        assert_no_token(caught.value)
+    await http.close()
+
+
 async def test_a_closed_client_is_unreachable() -> None:
     """After the fleet's HTTP client is closed nothing is sent, and nothing hangs."""
     http = Http()

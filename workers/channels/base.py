@@ -62,8 +62,9 @@ class Channel(Protocol):
         """Ask the server who we are. Raises TokenRejected, ChannelUnreachable, RateLimited."""
         ...
 
-    async def poll(self, offset: int | None) -> list[dict[str, Any]]:
-        """Wait for raw updates, at most the long-poll time. Passing an offset forgets everything below it.
+    async def poll(self, offset: int | None, *, brief: bool = False) -> list[dict[str, Any]]:
+        """Wait for raw updates, at most the long-poll time, not at all when brief. Passing an offset forgets
+        everything below it.
 
         Raises TokenRejected (confirmed), TokenInUse, RateLimited, ChannelUnreachable. An entry that is not a
         dict with an integer update_id is dropped with a warning.

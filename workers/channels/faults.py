@@ -221,7 +221,8 @@ def _rate_limited(refused: Refused) -> RateLimited:
 
 def scrub(text: str, token: str) -> str:
     """Return a server's words fit to be shown: one line, not long, without the token or anything shaped like one."""
-    for shape in (token, token.replace(":", "%3A"), token.partition(":")[2]):
-        if len(shape) > 6:
-            text = text.replace(shape, "[token]")
-    return " ".join(_TOKEN_LIKE.sub("[token]", text).split())[:_LONGEST_TEXT]
+    secret = token.partition(":")[2]
+    text = _TOKEN_LIKE.sub("[token]", text)
+    if len(secret) > 6:
+        text = text.replace(secret, "[token]")
+    return " ".join(text.split())[:_LONGEST_TEXT]

@@ -199,13 +199,13 @@ class LoopbackChannel(Switches):
             raise failure.error
         return self.identity
 
-    async def poll(self, offset: int | None) -> list[dict[str, Any]]:
+    async def poll(self, offset: int | None, *, brief: bool = False) -> list[dict[str, Any]]:
         """Wait for updates, at most the long-poll time; a second poll ends the first with TokenInUse."""
         if failure := await self._enter("poll"):
             raise failure.error
         self._forget_below(offset)
         await anyio.lowlevel.checkpoint()
-        if not self._waiting:
+        if not self._waiting and not brief:
             await self._wait()
         return valid_updates(list(self._waiting)[:BATCH])
 

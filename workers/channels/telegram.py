@@ -117,11 +117,13 @@ class TelegramChannel:
             failure = Garbage(200)
         raise self._read_fault(failure)
 
-    async def poll(self, offset: int | None) -> list[dict[str, Any]]:
+    async def poll(self, offset: int | None, *, brief: bool = False) -> list[dict[str, Any]]:
         """Wait for raw updates, at most the long-poll time and POLL_SLACK_S; see Channel.poll."""
         if self._deadlines.poll_left_s():
             await self._deadlines.wait_to_poll()
         head = b"{" if offset is None else b'{"offset":%d,' % offset
+        if brief:
+            return await self._fetch(head + _BRIEF_TAIL, POLL_SLACK_S)
         return await self._fetch(head + self._poll_tail, self._poll_timeout_s + POLL_SLACK_S)
 
     async def forget_pending(self) -> int | None:
@@ -286,6 +288,9 @@ def _url(section: TelegramSection, method: str) -> URL:
 
 def _poll_body(**parameters: int) -> bytes:
     return json_body({**parameters, "allowed_updates": ALLOWED_UPDATES})
+
+
+_BRIEF_TAIL: Final = _poll_body(timeout=0, limit=BATCH)[1:]
 
 
 def _identity(user: User) -> Identity:
