@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from store.reader import Reader
+from store.texts import storable
 from store.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)
 class BotState:
-    """A bot as last written down. Times are Unix milliseconds; failures are (at_ms, fingerprint), oldest first."""
+    """A bot as last written down. Times are Unix milliseconds; failures are (at_ms, fingerprint), oldest first.
+
+    conditions is a JSON object. The open counts are no columns: `Store.statuses` fills them in.
+    """
 
     bot_id: str
     name: str = ""
@@ -41,9 +46,11 @@ class BotState:
     ambiguous_sends: int = 0
     created_ms: int = 0
     updated_ms: int = 0
+    inbox_open: int = 0
+    outbox_open: int = 0
 
 
-COLUMNS: Final = tuple(f.name for f in fields(BotState))
+COLUMNS: Final = tuple(f.name for f in fields(BotState) if f.name not in {"inbox_open", "outbox_open"})
 SELECT: Final = f"SELECT {', '.join(COLUMNS)} FROM bots"
 _COUNTERS: Final = frozenset({"turns", "errors", "ambiguous_sends", "restarts"})
 
@@ -61,7 +68,7 @@ def save(connection: sqlite3.Connection, bot_id: str, now_ms: int, changes: dict
     names = tuple(changes)
     if not set(names) <= set(COLUMNS):
         raise ValueError(f"no such column of bots: {sorted(set(names) - set(COLUMNS))}")
-    values = [json.dumps(changes[n]) if n == "failures" else changes[n] for n in names]
+    values = [_stored(changes[n]) for n in names]
     columns = "".join(f", {n}" for n in names)
     updates = "".join(f", {n} = excluded.{n}" for n in names)
     connection.execute(
@@ -69,6 +76,23 @@ def save(connection: sqlite3.Connection, bot_id: str, now_ms: int, changes: dict
         f" ON CONFLICT (bot_id) DO UPDATE SET updated_ms = excluded.updated_ms{updates}",
         (bot_id, now_ms, now_ms, *values),
     )
+
+
+StateRows = Sequence[tuple[str, dict[str, Any]]]
+"""(bot_id, column → value) of many bots."""
+
+
+def save_many(connection: sqlite3.Connection, rows: StateRows, now_ms: int) -> None:
+    """Upsert the named columns of many bots (within a write job)."""
+    for bot_id, changes in rows:
+        save(connection, bot_id, now_ms, changes)
+
+
+def _stored(value: Any) -> Any:
+    """Return a value as its column takes it: tables and lists as JSON, text as UTF-8 can hold it."""
+    if isinstance(value, str):
+        return storable(value)
+    return json.dumps(value) if isinstance(value, dict | list | tuple) else value
 
 
 class BotStates:
@@ -87,13 +111,21 @@ class BotStates:
         return state_of(rows[0]) if rows else None
 
     async def save(self, now_ms: int, **changes: Any) -> None:
-        """Write the named columns, making the row if there is none. Raises ValueError for an unknown column."""
+        """Write the named columns, making the row if there is none. Raises ValueError for an unknown column.
+
+        failures and conditions may be given as JSON text or as what it stands for.
+        """
         await self._writer.write(lambda connection: save(connection, self._bot_id, now_ms, changes))
 
     async def add(self, now_ms: int, **amounts: int) -> None:
-        """Add to the counters turns, errors, ambiguous_sends, restarts."""
+        """Add to the counters turns, errors, ambiguous_sends, restarts, making the row if there is none."""
         if not amounts.keys() <= _COUNTERS:
             raise ValueError(f"no such counter: {sorted(amounts.keys() - _COUNTERS)}")
-        sets = ", ".join(f"{n} = {n} + ?" for n in amounts)
-        sql = f"UPDATE bots SET updated_ms = ?, {sets} WHERE bot_id = ?"
-        await self._writer.write(lambda c: c.execute(sql, (now_ms, *amounts.values(), self._bot_id)).rowcount)
+        names = "".join(f", {n}" for n in amounts)
+        sums = "".join(f", {n} = {n} + excluded.{n}" for n in amounts)
+        sql = (
+            f"INSERT INTO bots (bot_id, created_ms, updated_ms{names}) VALUES (?, ?, ?{', ?' * len(amounts)})"
+            f" ON CONFLICT (bot_id) DO UPDATE SET updated_ms = excluded.updated_ms{sums}"
+        )
+        row = (self._bot_id, now_ms, now_ms, *amounts.values())
+        await self._writer.write(lambda c: c.execute(sql, row).rowcount)

@@ -32,10 +32,13 @@ class Conversation:
 
 
 def grow(
-    connection: sqlite3.Connection, bot_id: str, key: tuple[str, str], user_id: str, channel: str, by: int, now_ms: int
+    connection: sqlite3.Connection, key: tuple[str, str, str], user_id: str, channel: str, by: int, now_ms: int
 ) -> int:
-    """Count a turn of `by` messages within a write job; return the first free seq before them, plus `by`."""
-    row = (bot_id, *key, user_id, channel, by, now_ms, now_ms)
+    """Count a turn of `by` messages within a write job; return the seq of the last of them.
+
+    key is (bot_id, client_id, conversation_id).
+    """
+    row = (*key, user_id, channel, by, now_ms, now_ms)
     return int(connection.execute(_GROW, row).fetchone()[0])
 
 

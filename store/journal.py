@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from store.ids import Ids, bots_in
 from store.reader import Reader
+from store.texts import storable
 
-INSERT: Final = (
-    "INSERT INTO events VALUES (?1, (SELECT max(?2 * 1000, coalesce(max(event_id), 0) + 1) FROM events"
-    " WHERE bot_id = ?1), ?2, ?3, ?4, ?5)"
+_INSERT: Final = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)"
+_COLUMNS: Final = "event_id, bot_id, at_ms, kind, data, actor"
+_MATCH: Final = "event_id > ? AND event_id >= ? AND at_ms >= ? {kinds} ORDER BY event_id {order} LIMIT ?"
+_TAIL: Final = f"SELECT {_COLUMNS} FROM events WHERE bot_id = ? AND {_MATCH}"
+_TAIL_ALL: Final = (
+    f"{bots_in('events')} SELECT e.{_COLUMNS.replace(', ', ', e.')} FROM here CROSS JOIN events e"
+    " WHERE e.bot_id = here.bot_id AND e.event_id IN"
+    f" (SELECT event_id FROM events t WHERE t.bot_id = here.bot_id AND {_MATCH}) ORDER BY e.event_id {{order}} LIMIT ?"
 )
-"""Takes (bot_id, at_ms, kind, data as JSON, actor)."""
 
 NewEvent = tuple[str, int, str, str, str]
-_TAIL: Final = (
-    "SELECT event_id, bot_id, at_ms, kind, data, actor FROM events"
-    " WHERE bot_id = ? AND event_id > ? AND at_ms >= ? {kinds} ORDER BY event_id DESC LIMIT ?"
-)
+"""(bot_id, at_ms, kind, data as JSON, actor)."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """One event; data is JSON."""
+    """One event; data is JSON. event_id grows with time over all bots."""
 
     event_id: int
     bot_id: str
@@ -31,6 +35,17 @@ class EventRow:
     kind: str
     data: str
     actor: str
+
+
+def append(connection: sqlite3.Connection, ids: Ids, rows: Sequence[NewEvent]) -> None:
+    """Append events of any bots within a write job."""
+    connection.executemany(
+        _INSERT,
+        [
+            (bot_id, ids.next(at_ms), at_ms, kind, storable(data), storable(actor))
+            for bot_id, at_ms, kind, data, actor in rows
+        ],
+    )
 
 
 class Journal:
@@ -43,10 +58,29 @@ class Journal:
         self._reader = reader
 
     async def tail(
-        self, limit: int, *, after_id: int = 0, since_ms: int = 0, kinds: Sequence[str] = ()
+        self, limit: int = 50, after_id: int = 0, kinds: Sequence[str] = (), *, since_ms: int = 0
     ) -> list[EventRow]:
-        """Return the last events behind after_id and since_ms, of the named kinds, oldest first."""
-        chosen = f"AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
-        parameters: tuple[Any, ...] = (self._bot_id, after_id, since_ms, *kinds, limit)
-        rows = await self._reader.fetch(_TAIL.format(kinds=chosen), parameters)
-        return [EventRow(*row) for row in reversed(rows)]
+        """Return events since a moment, of the named kinds, oldest first.
+
+        The last `limit` of them; with after_id the first `limit` behind it, so that a follower misses none.
+        """
+        sql, parameters = _asked(_TAIL, limit, after_id, kinds, since_ms)
+        return _rows(await self._reader.fetch(sql, (self._bot_id, *parameters)), after_id)
+
+
+async def tail_of_fleet(
+    reader: Reader, limit: int, after_id: int, kinds: Sequence[str], since_ms: int
+) -> list[EventRow]:
+    """Return events of all bots, as `Journal.tail` does for one."""
+    sql, parameters = _asked(_TAIL_ALL, limit, after_id, kinds, since_ms)
+    return _rows(await reader.fetch(sql, (*parameters, limit)), after_id)
+
+
+def _asked(sql: str, limit: int, after_id: int, kinds: Sequence[str], since_ms: int) -> tuple[str, tuple[Any, ...]]:
+    chosen = f"AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
+    order = "ASC" if after_id else "DESC"
+    return sql.format(kinds=chosen, order=order), (after_id, since_ms * 1000, since_ms, *kinds, limit)
+
+
+def _rows(rows: list[tuple[Any, ...]], after_id: int) -> list[EventRow]:
+    return [EventRow(*row) for row in (rows if after_id else reversed(rows))]

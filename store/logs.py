@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from store.ids import Ids
 from store.reader import Reader
+from store.texts import storable
 
-INSERT: Final = (
-    "INSERT INTO logs VALUES (?1, (SELECT max(?2 * 1000, coalesce(max(log_id), 0) + 1) FROM logs WHERE bot_id = ?1),"
-    " ?2, ?3, ?4, ?5, ?6)"
-)
-"""Takes (bot_id, at_ms, level, logger, text, exception)."""
+_INSERT: Final = "INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?, ?)"
+_COLUMNS: Final = "log_id, bot_id, at_ms, level, logger, text, exception"
+_MATCH: Final = "log_id > ? AND log_id >= ? AND at_ms >= ? AND level >= ? ORDER BY log_id {order} LIMIT ?"
+_TAIL: Final = f"SELECT {_COLUMNS} FROM logs WHERE bot_id = ? AND {_MATCH}"
 
 NewLog = tuple[str, int, int, str, str, str]
-_TAIL: Final = (
-    "SELECT log_id, bot_id, at_ms, level, logger, text, exception FROM logs"
-    " WHERE bot_id = ? AND log_id > ? AND at_ms >= ? AND level >= ? ORDER BY log_id DESC LIMIT ?"
-)
+"""(bot_id, at_ms, level, logger, text, exception)."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """One line; level as in the logging module."""
+    """One line; level as in the logging module. log_id grows with time over all bots."""
 
     log_id: int
     bot_id: str
@@ -31,6 +31,17 @@ class LogRow:
     logger: str
     text: str
     exception: str
+
+
+def append(connection: sqlite3.Connection, ids: Ids, rows: Sequence[NewLog]) -> None:
+    """Append lines of any bots within a write job."""
+    connection.executemany(
+        _INSERT,
+        [
+            (bot_id, ids.next(at_ms), at_ms, level, storable(logger), storable(text), storable(exception or ""))
+            for bot_id, at_ms, level, logger, text, exception in rows
+        ],
+    )
 
 
 class Logs:
@@ -42,7 +53,12 @@ class Logs:
         self._bot_id = bot_id
         self._reader = reader
 
-    async def tail(self, limit: int, *, after_id: int = 0, since_ms: int = 0, min_level: int = 0) -> list[LogRow]:
-        """Return the last lines behind after_id and since_ms, oldest first."""
-        rows = await self._reader.fetch(_TAIL, (self._bot_id, after_id, since_ms, min_level, limit))
-        return [LogRow(*row) for row in reversed(rows)]
+    async def tail(self, limit: int = 100, since_ms: int = 0, min_level: int = 0, after_id: int = 0) -> list[LogRow]:
+        """Return lines since a moment and from a level upwards, oldest first.
+
+        The last `limit` of them; with after_id the first `limit` behind it, so that a follower misses none.
+        """
+        sql = _TAIL.format(order="ASC" if after_id else "DESC")
+        asked = (self._bot_id, after_id, since_ms * 1000, since_ms, min_level, limit)
+        rows = await self._reader.fetch(sql, asked)
+        return [LogRow(*row) for row in (rows if after_id else reversed(rows))]

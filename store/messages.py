@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from store.reader import Reader
+from store.tails import Tails
 
-_INSERT: Final = "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_PAIR: Final = "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?, ?, ?)"
 _TAIL: Final = (
     "SELECT seq, role, content, created_ms, update_id FROM messages"
     " WHERE bot_id = ? AND client_id = ? AND conversation_id = ? ORDER BY seq DESC LIMIT ?"
@@ -27,31 +27,50 @@ class StoredMessage:
     update_id: int | None
 
 
-def append(
+def append_pair(
     connection: sqlite3.Connection,
-    bot_id: str,
-    key: tuple[str, str],
-    after_seq: int,
-    said: Sequence[tuple[str, str]],
-    update_id: int | None,
-    now_ms: int,
+    key: tuple[str, str, str],
+    pair: tuple[StoredMessage, StoredMessage],
 ) -> None:
-    """Append (role, content) pairs behind after_seq, within a write job."""
-    for seq, (role, content) in enumerate(said, after_seq + 1):
-        connection.execute(_INSERT, (bot_id, *key, seq, role, content, update_id, now_ms))
+    """Append a question and its answer within a write job; key is (bot_id, client_id, conversation_id)."""
+    said, answered = pair
+    connection.execute(
+        _INSERT_PAIR,
+        (
+            *key, said.seq, said.role, said.content, said.update_id, said.created_ms,
+            *key, answered.seq, answered.role, answered.content, answered.update_id, answered.created_ms,
+        ),
+    )  # fmt: skip
 
 
 class Messages:
     """The messages of one bot."""
 
-    __slots__ = ("_bot_id", "_reader")
+    __slots__ = ("_bot_id", "_reader", "_tails")
 
-    def __init__(self, bot_id: str, reader: Reader) -> None:
+    def __init__(self, bot_id: str, reader: Reader, tails: Tails[StoredMessage]) -> None:
         self._bot_id = bot_id
         self._reader = reader
+        self._tails = tails
 
     async def tail(self, client_id: str, conversation_id: str, limit: int) -> list[StoredMessage]:
-        """Return the last messages, oldest first. Costs the same at any length of the conversation."""
-        rows = await self._reader.fetch(_TAIL, (self._bot_id, client_id, conversation_id, limit))
-        rows.reverse()
-        return [StoredMessage(*row) for row in rows]
+        """Return the last messages, oldest first. Raises StoreError. Cancelling is safe.
+
+        Costs the same at any length of the conversation and any size of the file; no hop to another thread when
+        the conversation was spoken in lately.
+        """
+        if limit <= 0:
+            return []
+        key = (self._bot_id, client_id, conversation_id)
+        known = self._tails.get(key, limit)
+        if known is not None:
+            return known
+        ticket = self._tails.begin(key)
+        try:
+            rows = await self._reader.fetch(_TAIL, (*key, limit))
+            rows.reverse()
+            found = [StoredMessage(*row) for row in rows]
+            self._tails.fill(key, ticket, found, limit)
+        finally:
+            self._tails.abandon(key, ticket)
+        return found

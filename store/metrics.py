@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from store.reader import Reader
 
-UPSERT: Final = (
+_UPSERT: Final = (
     "INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (bot_id, name, minute) DO UPDATE SET"
     " count = count + excluded.count, total = total + excluded.total,"
     " minimum = min(minimum, excluded.minimum), maximum = max(maximum, excluded.maximum)"
 )
-"""Takes (bot_id, name, minute, count, total, minimum, maximum)."""
 
 NewMetric = tuple[str, str, int, int, float, float, float]
+"""(bot_id, name, minute, count, total, minimum, maximum)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,11 @@ class MetricRow:
     total: float
     minimum: float
     maximum: float
+
+
+def add(connection: sqlite3.Connection, rows: Sequence[NewMetric]) -> None:
+    """Add roll-ups of any bots within a write job."""
+    connection.executemany(_UPSERT, rows)
 
 
 class MetricRows:

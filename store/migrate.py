@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from config.vocabulary import FLEET
 from store.errors import StoreOpenError
 
 
+@cache
 def migrations() -> dict[int, str]:
     """Return number → SQL of every migration this version of botdeck knows."""
     folder = resources.files("store.migrations")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from store import turns
 from store.bots import BotStates
 from store.conversations import Conversations
 from store.journal import Journal
 from store.logs import Logs
-from store.messages import Messages
+from store.messages import Messages, StoredMessage
 from store.metrics import MetricRows
 from store.outbox import Outbox
 from store.reader import Reader
 from store.registrations import Registrations
-from store.turns import TurnRecord
+from store.tails import Tails
+from store.turns import Recorded, TurnRecord
 from store.updates import Updates
 from store.usage import UsageRows
 from store.writer import Writer
@@ -22,18 +25,19 @@ class Partition:
     """All rows of one bot. Made by `Store.partition`; cheap, holds nothing but its parts."""
 
     __slots__ = (
-        "_writer", "bot_id", "conversations", "events", "logs", "messages", "metrics", "outbox", "registrations",
-        "state", "updates", "usage",
+        "_tails", "_writer", "bot_id", "conversations", "events", "logs", "messages", "metrics", "outbox",
+        "registrations", "state", "updates", "usage",
     )  # fmt: skip
 
-    def __init__(self, bot_id: str, writer: Writer, reader: Reader) -> None:
+    def __init__(self, bot_id: str, writer: Writer, reader: Reader, tails: Tails[StoredMessage]) -> None:
         self.bot_id = bot_id
         self._writer = writer
+        self._tails = tails
         self.state = BotStates(bot_id, writer, reader)
         self.updates = Updates(bot_id, writer, reader)
         self.outbox = Outbox(bot_id, writer, reader)
         self.conversations = Conversations(bot_id, reader)
-        self.messages = Messages(bot_id, reader)
+        self.messages = Messages(bot_id, reader, tails)
         self.events = Journal(bot_id, reader)
         self.logs = Logs(bot_id, reader)
         self.metrics = MetricRows(bot_id, reader)
@@ -43,6 +47,18 @@ class Partition:
     async def record_turn(self, turn: TurnRecord, now_ms: int) -> tuple[int, ...]:
         """Write one turn in one transaction; return the ids of its sends, () when its update was finished before.
 
-        Raises StoreError, and then nothing of the turn is stored.
+        Raises StoreError, and then nothing of the turn is stored. When the caller is cancelled, the turn may be
+        stored all the same; asking again then writes nothing.
         """
-        return await self._writer.write(lambda connection: turns.record(connection, self.bot_id, turn, now_ms))
+        ids, bot_id = self._writer.ids, self.bot_id
+
+        def remember(recorded: Recorded) -> None:
+            if recorded.said is not None:
+                self._tails.append((bot_id, turn.client_id, turn.conversation_id), recorded.said)
+
+        done = await self._writer.write(lambda c: turns.record(c, ids, bot_id, turn, now_ms), committed=remember)
+        return done.outbox_ids
+
+    async def finish_sends(self, sent: Sequence[tuple[int, int | None]], now_ms: int) -> None:
+        """Note that sends, (outbox_id, message_id) each, were accepted, in one transaction. Raises StoreError."""
+        await self.outbox.sent_many(sent, now_ms)

@@ -1,44 +1,124 @@
-"""How long each kind of row is kept; deletion in batches small enough not to be felt."""
+"""How long each kind of row is kept; deletion in batches small enough not to be felt.
+
+Old rows stand at the low end of their bot's (or conversation's) range of the primary key, so finding them looks at a
+few rows per bot or conversation, on a reader; only the deletion itself goes through the writer. Work that is still open
+is never old.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from store.ids import bots_in
+from store.reader import Reader
+from store.writer import Writer
+
+if TYPE_CHECKING:
+    from config.schema import RetentionSection
 
 Rules = Mapping[str, int]
 """Table → days kept; 0 keeps for ever."""
 
 BATCH: Final = 500
+"""Rows deleted in one write job, about."""
+
 DAY_MS: Final = 86_400_000
 
 KEPT_WITH_THE_BOT: Final = frozenset({"bots", "meta", "registrations"})
 """Tables whose rows live until their bot is removed: a few rows per bot each."""
 
-_OLD: Final = {
-    "updates": "finished_ms < ? AND outcome IS NOT NULL",
-    "outbox": "finished_ms < ? AND state NOT IN ('pending', 'attempting')",
-    "messages": "created_ms < ?",
-    "conversations": "updated_ms < ?",
-    "events": "at_ms < ?",
-    "logs": "at_ms < ?",
-    "metrics": "minute * 60000 < ?",
-    "usage": "at_ms < ?",
-}
-"""Table → what makes a row old; work that is still open is never old."""
+_GROUPS: Final = 64
+"""Bots or conversations looked up at once."""
 
-_KEYS: Final = {
-    "updates": "update_id",
-    "outbox": "outbox_id",
-    "messages": "client_id, conversation_id, seq",
-    "conversations": "client_id, conversation_id",
-    "events": "event_id",
-    "logs": "log_id",
-    "metrics": "name, minute",
-    "usage": "usage_id",
+_LOOK: Final = 50
+"""Rows looked at to find out whether a bot has old ones: some may be open, or out of order."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """How to prune one table.
+
+    find: takes (:after group columns …, :cutoff), returns groups that have old rows, in order.
+    delete: takes (group …, cutoff), deletes at most BATCH old rows of one group.
+    unit: what one step of the cutoff is, in milliseconds.
+    """
+
+    find: str
+    delete: str
+    unit: int = 1
+
+
+def _by_end(table: str, key: str, when: str, *, both: bool = False) -> _Rule:
+    """Rows of a bot whose key grows with time: the old ones are among the first.
+
+    both: among the last too, for update ids grow, but may jump, even downwards.
+    """
+
+    def ends(bot: str, cutoff: str, rows: int) -> str:
+        end = f"SELECT {key} FROM (SELECT {key}, {when} FROM {table} t WHERE t.bot_id = {bot} ORDER BY {key}"
+        old = f"LIMIT {rows}) WHERE {when} < {cutoff}"
+        return f"{end} {old} UNION {end} DESC {old}" if both else f"{end} {old}"
+
+    return _Rule(
+        f"{bots_in(table)} SELECT bot_id FROM here WHERE bot_id > :g0"
+        f" AND EXISTS ({ends('here.bot_id', ':cutoff', _LOOK)}) ORDER BY 1 LIMIT {_GROUPS}",
+        f"DELETE FROM {table} WHERE bot_id = ?1 AND {key} IN ({ends('?1', '?2', BATCH)})",
+    )
+
+
+_CONVERSATION: Final = "bot_id, client_id, conversation_id"
+_SAME: Final = "m.bot_id = c.bot_id AND m.client_id = c.client_id AND m.conversation_id = c.conversation_id"
+_MESSAGES: Final = _Rule(
+    f"SELECT {_CONVERSATION} FROM conversations c WHERE ({_CONVERSATION}) > (:g0, :g1, :g2) AND created_ms < :cutoff"
+    f" AND (SELECT m.created_ms FROM messages m WHERE {_SAME} ORDER BY m.seq LIMIT 1) < :cutoff"
+    f" ORDER BY {_CONVERSATION} LIMIT {_GROUPS}",
+    "DELETE FROM messages WHERE bot_id = ?1 AND client_id = ?2 AND conversation_id = ?3 AND seq IN"
+    " (SELECT seq FROM messages WHERE bot_id = ?1 AND client_id = ?2 AND conversation_id = ?3 AND created_ms < ?4"
+    f" ORDER BY seq LIMIT {BATCH})",
+)
+_EMPTY: Final = f"NOT EXISTS (SELECT 1 FROM messages m WHERE {_SAME})"
+_CONVERSATIONS: Final = _Rule(
+    f"SELECT {_CONVERSATION} FROM conversations c WHERE ({_CONVERSATION}) > (:g0, :g1, :g2) AND updated_ms < :cutoff"
+    f" AND {_EMPTY} ORDER BY {_CONVERSATION} LIMIT {_GROUPS}",
+    "DELETE FROM conversations AS c WHERE bot_id = ?1 AND client_id = ?2 AND conversation_id = ?3 AND updated_ms < ?4"
+    f" AND {_EMPTY}",
+)
+_METRICS: Final = _Rule(
+    f"{bots_in('metrics')}, series(bot_id, name) AS ("
+    "SELECT bot_id, (SELECT min(name) FROM metrics t WHERE t.bot_id = here.bot_id) FROM here WHERE bot_id NOTNULL"
+    " UNION ALL SELECT bot_id,"
+    " (SELECT min(name) FROM metrics t WHERE t.bot_id = series.bot_id AND t.name > series.name)"
+    " FROM series WHERE name NOTNULL)"
+    " SELECT bot_id, name FROM series WHERE name NOTNULL AND (bot_id, name) > (:g0, :g1)"
+    " AND (SELECT minute FROM metrics t WHERE t.bot_id = series.bot_id AND t.name = series.name"
+    f" ORDER BY minute LIMIT 1) < :cutoff ORDER BY 1, 2 LIMIT {_GROUPS}",
+    "DELETE FROM metrics WHERE bot_id = ?1 AND name = ?2 AND minute IN"
+    f" (SELECT minute FROM metrics WHERE bot_id = ?1 AND name = ?2 AND minute < ?3 ORDER BY minute LIMIT {BATCH})",
+    60_000,
+)
+
+_RULES: Final[Mapping[str, _Rule]] = {
+    "updates": _by_end("updates", "update_id", "finished_ms", both=True),
+    "outbox": _by_end("outbox", "outbox_id", "finished_ms"),
+    "messages": _MESSAGES,
+    "conversations": _CONVERSATIONS,
+    "events": _by_end("events", "event_id", "at_ms"),
+    "logs": _by_end("logs", "log_id", "at_ms"),
+    "metrics": _METRICS,
+    "usage": _by_end("usage", "usage_id", "at_ms"),
 }
 
-TABLES: Final = tuple(_OLD)
+TABLES: Final = tuple(_RULES)
+"""Tables that are pruned, in the order in which it is done: conversations after their messages."""
+
+
+def rules_of(section: RetentionSection) -> Rules:
+    """Return the rules a `[retention]` section states."""
+    return {name.removesuffix("_days"): days for name, days in section.model_dump().items()}
 
 
 def days_of(table: str, rules: Rules) -> int:
@@ -46,17 +126,48 @@ def days_of(table: str, rules: Rules) -> int:
     return rules.get("messages" if table == "conversations" else table, 0)
 
 
-def prune(connection: sqlite3.Connection, rules: Rules, now_ms: int) -> int:
-    """Delete at most BATCH old rows within a write job; return how many."""
-    for table in TABLES:
-        days = days_of(table, rules)
-        if not days:
-            continue
-        key = f"bot_id, {_KEYS[table]}"
-        deleted = connection.execute(
-            f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {_OLD[table]} LIMIT {BATCH})",
-            (now_ms - days * DAY_MS,),
-        ).rowcount
-        if deleted:
-            return deleted
-    return 0
+class Pruner:
+    """Walks over the tables, deleting what is past its time; remembers how far it came."""
+
+    def __init__(self, writer: Writer, reader: Reader) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._after: dict[str, tuple[str, ...]] = {}
+
+    async def prune(self, rules: Rules, now_ms: int) -> tuple[str, int]:
+        """Delete one small batch; return its table and rows, ("", 0) when nothing is past its time."""
+        for table, rule in _RULES.items():
+            days = days_of(table, rules)
+            if not days:
+                continue
+            deleted = await self._prune_table(table, rule, (now_ms - days * DAY_MS) // rule.unit)
+            if deleted:
+                return table, deleted
+        return "", 0
+
+    async def _prune_table(self, table: str, rule: _Rule, cutoff: int) -> int:
+        while True:
+            after = self._after.get(table, ("", "", ""))
+            named: dict[str, Any] = {"cutoff": cutoff} | {f"g{i}": part for i, part in enumerate(after)}
+            groups = await self._reader.fetch(rule.find, named)
+            if not groups:
+                self._after.pop(table, None)  # the next walk begins at the first bot again
+                return 0
+            deleted, last = await self._writer.write(partial(_delete, sql=rule.delete, groups=groups, cutoff=cutoff))
+            self._after[table] = (*last, "", "")[:3] if last else after
+            if deleted:
+                return deleted
+            self._after[table] = (*groups[-1], "", "")[:3]
+
+
+def _delete(
+    connection: sqlite3.Connection, sql: str, groups: list[tuple[Any, ...]], cutoff: int
+) -> tuple[int, tuple[Any, ...]]:
+    """Delete from groups until BATCH rows are gone; return how many, and the last group that is clean."""
+    total, clean = 0, ()
+    for group in groups:
+        total += connection.execute(sql, (*group, cutoff)).rowcount
+        if total >= BATCH:
+            break
+        clean = group
+    return total, clean

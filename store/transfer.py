@@ -1,6 +1,8 @@
-"""One bot's rows, whole: exported to a portable file, imported, removed.
+"""One bot's rows, whole: written to a portable file, read back, removed.
 
-The portable file is JSON lines: a header, one line per row, a footer with the count and a checksum.
+The portable file is JSON lines: a header, one line per row, a footer with the count and a checksum over all before
+it. It holds conversations in clear text, so it is private (mode 0600), and it is read and written in a stream:
+its size is not bounded by memory.
 """
 
 from __future__ import annotations
@@ -14,11 +16,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from config.vocabulary import is_bot_id
+from config.vocabulary import BOT_ID_PATTERN, is_bot_id
 from store import migrate
+from store.backup import becoming
 from store.errors import StoreError
+from store.faults import fault_of
+from store.ids import Ids
+from store.reader import address
 
 FORMAT: Final = "botdeck-export"
+
+BATCH: Final = 500
+"""Rows inserted or deleted in one write job: bounds how long turns of other bots wait for it."""
+
+UNFINISHED: Final = ("importing", "removing")
+"""Keys in meta that mark a partition whose import or removal has not ended; such a partition is removed."""
+
+_UNFINISHED_ROW: Final = f"bot_id = ? AND key IN {UNFINISHED}"
+_NUMBERS: Final = {
+    "events": "event_id", "logs": "log_id", "outbox": "outbox_id", "updates": "arrival", "usage": "usage_id"
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A portable file that was read through once and found whole. columns: table → names without bot_id."""
+
+    source: Path
+    bot_id: str
+    version: int
+    columns: dict[str, list[str]]
+    rows: int
 
 
 def tables(connection: sqlite3.Connection) -> list[str]:
@@ -27,17 +55,29 @@ def tables(connection: sqlite3.Connection) -> list[str]:
     return [str(name) for (name,) in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """A portable file as read and checked: table → (columns, rows without bot_id)."""
-
-    bot_id: str
-    columns: dict[str, list[str]]
-    rows: dict[str, list[list[Any]]]
-
-
 def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
     return [str(row[1]) for row in connection.execute(f"PRAGMA table_info({table})") if row[1] != "bot_id"]
+
+
+# --- export ----------------------------------------------------------------------------------------------------
+
+
+def export(database: Path, bot_id: str, target: Path, *, overwrite: bool = False) -> int:
+    """Write one bot's rows, as of one moment, to target; return how many. Blocks. Raises StoreError."""
+    digest, count = hashlib.sha256(), -1
+    with becoming(target, overwrite=overwrite) as partial:
+        try:
+            with closing(sqlite3.connect(address(database), uri=True)) as connection, partial.open("wb") as file:
+                connection.execute("BEGIN")
+                for line in _lines(connection, bot_id):
+                    data = json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+                    digest.update(data)
+                    file.write(data)
+                    count += 1
+                file.write(json.dumps({"rows": count, "sha256": digest.hexdigest()}).encode() + b"\n")
+        except sqlite3.Error as error:
+            raise fault_of(error, database) or StoreError(f"cannot export {bot_id}: {error}") from error
+    return count
 
 
 def _lines(connection: sqlite3.Connection, bot_id: str) -> Iterator[dict[str, Any]]:
@@ -48,81 +88,139 @@ def _lines(connection: sqlite3.Connection, bot_id: str) -> Iterator[dict[str, An
             yield {"table": table, "row": row}
 
 
-def export(database: Path, bot_id: str, target: Path, *, overwrite: bool = False) -> int:
-    """Write one bot's rows to target (mode 0600); return how many. Blocks. Raises StoreError."""
-    if target.exists() and not overwrite:
-        raise StoreError(f"{target} exists already", "choose another name")
-    partial = target.with_name(target.name + ".partial")
-    digest, count = hashlib.sha256(), -1
-    try:
-        partial.touch(mode=0o600)
-        with closing(sqlite3.connect(database)) as connection, partial.open("w", encoding="utf-8") as file:
-            connection.execute("PRAGMA query_only = ON")
-            connection.execute("BEGIN")
-            for line in _lines(connection, bot_id):
-                text = json.dumps(line, ensure_ascii=True, separators=(",", ":")) + "\n"
-                digest.update(text.encode())
-                file.write(text)
-                count += 1
-            file.write(json.dumps({"rows": count, "sha256": digest.hexdigest()}) + "\n")
-        partial.replace(target)
-    except (OSError, sqlite3.Error) as error:
-        raise StoreError(f"cannot export {bot_id} to {target}: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return count
+# --- import ----------------------------------------------------------------------------------------------------
 
 
-def read(source: Path, bot_id: str | None = None) -> Exported:
-    """Read and check a portable file. Blocks. Raises StoreError when it is none, damaged, cut short or too new."""
+def examine(source: Path, bot_id: str | None = None) -> Exported:
+    """Read a portable file through. Blocks. Raises StoreError when it is none, damaged, cut short or too new."""
+    header: dict[str, Any] = {}
+    digest, count, last = hashlib.sha256(), -1, b""
     try:
-        *body, footer = source.read_text(encoding="utf-8").splitlines(keepends=True)
-        header, end = json.loads(body[0]), json.loads(footer)
-        lines = [json.loads(line) for line in body[1:]]
+        with source.open("rb") as file:
+            for line in file:
+                if last:
+                    digest.update(last)
+                    count += 1
+                    header = header or _table(last)
+                last = line
+        footer = _table(last)
     except OSError as error:
-        raise StoreError(f"cannot read {source}: {error.strerror}") from error
-    except (ValueError, IndexError) as error:
+        raise StoreError(f"cannot read {source}: {error.strerror}", "check the path") from error
+    except ValueError as error:
         raise StoreError(f"{source} is not an export of botdeck, or cut short") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
+    if header.get("format") != FORMAT:
         raise StoreError(f"{source} is not an export of botdeck")
-    if end.get("sha256") != hashlib.sha256("".join(body).encode()).hexdigest():
-        raise StoreError(f"{source} is damaged: its checksum does not fit")
-    if header["version"] > migrate.newest():
-        raise StoreError(f"{source} was written by a newer botdeck", "install the newer botdeck")
-    name = bot_id or header["bot_id"]
-    if not is_bot_id(name):
-        raise StoreError(f"{name!r} is no bot_id")
-    rows: dict[str, list[list[Any]]] = {table: [] for table in header["columns"]}
-    for line in lines:
-        rows[line["table"]].append(line["row"])
-    return Exported(name, header["columns"], rows)
+    if (footer.get("sha256"), footer.get("rows")) != (digest.hexdigest(), count):
+        raise StoreError(f"{source} is damaged or cut short: its checksum does not fit", "export the bot again")
+    return _exported(source, header, count, bot_id)
 
 
-def insert(connection: sqlite3.Connection, exported: Exported) -> int:
-    """Insert an export within a write job; return how many rows. Raises StoreError unless the partition is empty."""
-    known = {table: set(_columns(connection, table)) for table in tables(connection)}
-    if any(count_rows(connection, table, exported.bot_id) for table in known):
+def _table(line: bytes) -> dict[str, Any]:
+    found = json.loads(line)
+    if not isinstance(found, dict):
+        raise ValueError("no table")  # noqa: TRY004 (a file that is something else, not a mistake in our code)
+    return found
+
+
+def _exported(source: Path, header: dict[str, Any], rows: int, bot_id: str | None) -> Exported:
+    version, columns, name = header.get("version"), header.get("columns"), bot_id or header.get("bot_id")
+    if not (isinstance(version, int) and isinstance(columns, dict) and isinstance(name, str)):
+        raise StoreError(f"{source} is not an export of botdeck")
+    if version > migrate.newest():
         raise StoreError(
-            f"{exported.bot_id} has rows already", "remove the bot first, or import under another name with --as"
+            f"{source} was written by a newer botdeck (format {version}, this one knows {migrate.newest()})",
+            "install the newer botdeck",
         )
-    total = 0
-    for table, rows in exported.rows.items():
-        columns = exported.columns[table]
-        if not set(columns) <= known.get(table, set()):
-            raise StoreError(f"the export has columns of {table} this botdeck does not know")
-        sql = f"INSERT INTO {table} (bot_id, {', '.join(columns)}) VALUES (?{', ?' * len(columns)})"
-        connection.executemany(sql, ([exported.bot_id, *row] for row in rows))
-        total += len(rows)
-    return total
+    if not is_bot_id(name):
+        raise StoreError(f"{name!r} is no bot_id", f"it must match {BOT_ID_PATTERN}")
+    return Exported(source, name, version, columns, rows)
 
 
-def count_rows(connection: sqlite3.Connection, table: str, bot_id: str) -> int:
-    """Return how many rows of a table belong to a bot."""
-    return int(connection.execute(f"SELECT count(*) FROM {table} WHERE bot_id = ?", (bot_id,)).fetchone()[0])
+def batches(exported: Exported) -> Iterator[list[tuple[str, list[Any]]]]:
+    """Give the rows of a file found whole as (table, row without bot_id), BATCH at a time. Blocks.
+
+    Raises StoreError for a line that is no row of the tables the header names.
+    """
+    batch: list[tuple[str, list[Any]]] = []
+    with exported.source.open("rb") as file:
+        file.readline()
+        for number, data in enumerate(file):
+            if number == exported.rows:
+                break
+            try:
+                line = _table(data)
+                batch.append((line["table"], [*line["row"]]))
+            except (ValueError, KeyError, TypeError) as error:
+                where = f"line {number + 2} of {exported.source}"
+                raise StoreError(f"{where} is no row of a bot", "export the bot again") from error
+            if len(batch) == BATCH:
+                yield batch
+                batch = []
+    yield batch
 
 
-def remove(connection: sqlite3.Connection, bot_id: str) -> int:
-    """Delete every row of a bot within a write job; return how many."""
-    return sum(
-        connection.execute(f"DELETE FROM {table} WHERE bot_id = ?", (bot_id,)).rowcount for table in tables(connection)
-    )
+def begin_import(connection: sqlite3.Connection, exported: Exported, now_ms: int) -> None:
+    """Mark the partition as being filled, within a write job. Raises StoreError unless it is empty and fits."""
+    known = {table: set(_columns(connection, table)) for table in tables(connection)}
+    if any(has_rows(connection, table, exported.bot_id) for table in known):
+        raise StoreError(
+            f"{exported.bot_id} has rows already", "remove the bot first, or import it under another name with --as"
+        )
+    for table, columns in exported.columns.items():
+        if table not in known or not set(columns) <= known[table]:
+            raise StoreError(f"{exported.source} has columns of {table} that this botdeck does not know")
+    connection.execute("INSERT INTO meta VALUES (?, 'importing', ?, ?)", (exported.bot_id, "", now_ms))
+
+
+def insert(connection: sqlite3.Connection, ids: Ids, exported: Exported, batch: list[tuple[str, list[Any]]]) -> None:
+    """Insert some rows within a write job."""
+    for table, row in batch:
+        columns = exported.columns.get(table)
+        if columns is None or len(row) != len(columns):
+            raise StoreError(f"{exported.source} holds a row that fits no table: {table}", "export the bot again")
+        marks = ", ?" * len(columns)
+        connection.execute(
+            f"INSERT INTO {table} (bot_id, {', '.join(columns)}) VALUES (?{marks})", (exported.bot_id, *row)
+        )
+        if table in _NUMBERS:
+            ids.pass_by(int(row[columns.index(_NUMBERS[table])]))
+
+
+def end_import(connection: sqlite3.Connection, bot_id: str) -> None:
+    """Make an import count, within a write job."""
+    connection.execute(f"DELETE FROM meta WHERE {_UNFINISHED_ROW}", (bot_id,))
+
+
+# --- removal ---------------------------------------------------------------------------------------------------
+
+
+def has_rows(connection: sqlite3.Connection, table: str, bot_id: str) -> bool:
+    """Tell whether a table holds rows of a bot."""
+    return connection.execute(f"SELECT 1 FROM {table} WHERE bot_id = ? LIMIT 1", (bot_id,)).fetchone() is not None
+
+
+def begin_removal(connection: sqlite3.Connection, bot_id: str, now_ms: int) -> None:
+    """Mark a partition for removal within a write job: should the process end, the next one goes on."""
+    connection.execute("INSERT OR IGNORE INTO meta VALUES (?, 'removing', '', ?)", (bot_id, now_ms))
+
+
+def remove_some(connection: sqlite3.Connection, bot_id: str) -> int:
+    """Delete at most BATCH rows of a bot within a write job, its mark last; return how many, 0 when none is left."""
+    for table in [t for t in tables(connection) if t != "meta"]:
+        keys = ", ".join(
+            str(row[1])
+            for row in connection.execute(f"PRAGMA table_info({table})")
+            if row[5] and row[1] != "bot_id"
+        ) or "bot_id"  # fmt: skip
+        some = f"SELECT {keys} FROM {table} WHERE bot_id = ?1 LIMIT {BATCH}"
+        sql = f"DELETE FROM {table} WHERE bot_id = ?1 AND ({keys}) IN ({some})"
+        deleted = connection.execute(sql, (bot_id,)).rowcount
+        if deleted:
+            return deleted
+    return connection.execute("DELETE FROM meta WHERE bot_id = ?", (bot_id,)).rowcount
+
+
+def unfinished(connection: sqlite3.Connection) -> list[str]:
+    """Return the bots whose import or removal was cut off."""
+    rows = connection.execute(f"SELECT DISTINCT bot_id FROM meta WHERE key IN {UNFINISHED}")
+    return [str(bot_id) for (bot_id,) in rows]

@@ -6,21 +6,28 @@ This transaction is what keeps anything from being paid for or answered twice.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from store import conversations, messages, outbox, updates, usage
+from store.ids import Ids
+from store.messages import StoredMessage
 from store.outbox import NewSend
+from store.texts import storable
 from store.usage import Tokens
 
-_COUNT: Final = "UPDATE bots SET turns = turns + 1, errors = errors + ? WHERE bot_id = ?"
+_COUNT: Final = (
+    "INSERT INTO bots (bot_id, turns, errors, created_ms, updated_ms) VALUES (?, 1, ?, ?, ?)"
+    " ON CONFLICT (bot_id) DO UPDATE SET turns = turns + 1, errors = errors + excluded.errors"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class TurnRecord:
     """What became of one update. question and answer are None when no messages are to be remembered.
 
-    first_attempting says that the first send leaves as soon as this is committed.
+    first_attempting says that the first send leaves as soon as this is committed. tokens is None when no model was
+    asked.
     """
 
     update_id: int | None
@@ -32,28 +39,50 @@ class TurnRecord:
     question: str | None = None
     answer: str | None = None
     tokens: Tokens | None = None
-    error: str = ""
-    sends: tuple[NewSend, ...] = field(default=())
+    error: str | None = ""
+    sends: tuple[NewSend, ...] = ()
     first_attempting: bool = False
 
 
-def record(connection: sqlite3.Connection, bot_id: str, turn: TurnRecord, now_ms: int) -> tuple[int, ...]:
-    """Write a turn within a write job; return the ids of its sends.
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a turn became: the ids of its sends and its two messages, if any were to be remembered."""
 
-    An update finished before is not answered again: nothing is written and () returned.
+    outbox_ids: tuple[int, ...] = ()
+    said: tuple[StoredMessage, StoredMessage] | None = None
+
+
+def record(connection: sqlite3.Connection, ids: Ids, bot_id: str, turn: TurnRecord, now_ms: int) -> Recorded:
+    """Write a turn within a write job.
+
+    An update finished before is not answered again: nothing is written, and what is returned is empty.
     """
+    error = storable(turn.error or "")
     if turn.update_id is not None and not updates.finish(
-        connection, bot_id, turn.update_id, now_ms, turn.outcome, turn.error
+        connection, bot_id, turn.update_id, now_ms, turn.outcome, error
     ):
-        return ()
-    key = (turn.client_id, turn.conversation_id)
-    if turn.question is not None and turn.answer is not None:
-        said = (("user", turn.question), ("assistant", turn.answer))
-        last = conversations.grow(connection, bot_id, key, turn.user_id, turn.channel, len(said), now_ms)
-        messages.append(connection, bot_id, key, last - len(said), said, turn.update_id, now_ms)
+        return Recorded()
+    said = _remember(connection, bot_id, turn, now_ms)
     if turn.tokens is not None:
-        usage.add(connection, bot_id, (*key, turn.user_id), turn.update_id, turn.tokens, now_ms)
-    connection.execute(_COUNT, (1 if turn.error else 0, bot_id))
-    if not turn.sends:
-        return ()
-    return outbox.add(connection, bot_id, turn.update_id, turn.sends, now_ms, first_attempting=turn.first_attempting)
+        who = (turn.client_id, turn.conversation_id, turn.user_id)
+        usage.add(connection, ids, bot_id, who, turn.update_id, turn.tokens, now_ms)
+    connection.execute(_COUNT, (bot_id, 1 if error else 0, now_ms, now_ms))
+    first = "attempting" if turn.first_attempting else "pending"
+    sent = outbox.add(connection, ids, bot_id, turn.update_id, turn.sends, now_ms, first_state=first)
+    return Recorded(sent, said)
+
+
+def _remember(
+    connection: sqlite3.Connection, bot_id: str, turn: TurnRecord, now_ms: int
+) -> tuple[StoredMessage, StoredMessage] | None:
+    """Append the question and the answer to their conversation: both or none, so that roles alternate."""
+    if turn.question is None or turn.answer is None:
+        return None
+    key = (bot_id, turn.client_id, turn.conversation_id)
+    last = conversations.grow(connection, key, turn.user_id, turn.channel, 2, now_ms)
+    pair = (
+        StoredMessage(last - 1, "user", storable(turn.question), now_ms, turn.update_id),
+        StoredMessage(last, "assistant", storable(turn.answer), now_ms, turn.update_id),
+    )
+    messages.append_pair(connection, key, pair)
+    return pair

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from store.ids import Ids
 from store.reader import Reader
+from store.texts import storable
 from store.writer import Writer
 
-_ARRIVED: Final = "SELECT coalesce(max(arrival), 0) FROM updates WHERE bot_id = ? AND outcome IS NULL"
 _INSERT: Final = (
     "INSERT OR IGNORE INTO updates (bot_id, update_id, arrival, lane, payload, received_ms) VALUES (?, ?, ?, ?, ?, ?)"
 )
@@ -32,6 +33,11 @@ _ATTEMPT: Final = (
 _OPEN: Final = (
     "SELECT update_id, lane, payload, received_ms, attempts, arrival FROM updates"
     " WHERE bot_id = ? AND outcome IS NULL ORDER BY arrival LIMIT ?"
+)
+_COUNT: Final = "SELECT count(*) FROM updates WHERE bot_id = ? AND outcome IS NULL"
+_RECENT: Final = (
+    "SELECT update_id, lane, payload, received_ms, finished_ms, outcome, error FROM updates"
+    " WHERE bot_id = ?1 AND (?2 IS NULL OR outcome = ?2) ORDER BY update_id DESC LIMIT ?3"
 )
 
 
@@ -58,7 +64,10 @@ class OpenUpdate:
 
 @dataclass(frozen=True, slots=True)
 class FinishedUpdate:
-    """An update and what became of it: answered, ignored, expired, failed or poison (which keeps its payload)."""
+    """An update and what became of it: answered, ignored, expired, failed or poison (which keeps its payload).
+
+    outcome and finished_ms are None while it is open.
+    """
 
     update_id: int
     lane: str
@@ -74,8 +83,27 @@ def finish(connection: sqlite3.Connection, bot_id: str, update_id: int, now_ms: 
     return connection.execute(_FINISH, (outcome, now_ms, error, bot_id, update_id)).rowcount > 0
 
 
+def receive(
+    connection: sqlite3.Connection,
+    ids: Ids,
+    bot_id: str,
+    batch: Sequence[NewUpdate],
+    next_offset: int | None,
+    now_ms: int,
+) -> list[int]:
+    """Insert a batch and the next offset within a write job; return the ids that were new, in order."""
+    new = []
+    for update, arrival in zip(batch, ids.take(now_ms, len(batch)), strict=True):
+        row = (bot_id, update.update_id, arrival, storable(update.lane), storable(update.payload), now_ms)
+        if connection.execute(_INSERT, row).rowcount:
+            new.append(update.update_id)
+    if next_offset is not None:
+        connection.execute(_OFFSET, (bot_id, next_offset, now_ms, now_ms))
+    return new
+
+
 class Updates:
-    """The inbox of one bot."""
+    """The inbox of one bot. Every write raises StoreError when the file refuses; nothing of it is then stored."""
 
     __slots__ = ("_bot_id", "_reader", "_writer")
 
@@ -87,55 +115,49 @@ class Updates:
     async def receive(self, batch: Sequence[NewUpdate], next_offset: int | None, now_ms: int) -> list[int]:
         """Commit a batch and the next offset in one transaction.
 
-        Returns the ids that were new, in order; repeats are recognised by their key. Raises StoreError.
+        Returns the ids that were new, in order; repeats are recognised by their key. When the caller is
+        cancelled, the batch may be committed all the same: it is open then, and asking again brings nothing new.
         """
-        return await self._writer.write(lambda connection: self._receive(connection, batch, next_offset, now_ms))
+        if not batch and next_offset is None:
+            return []
+        ids, bot_id = self._writer.ids, self._bot_id
+        return await self._writer.write(lambda c: receive(c, ids, bot_id, batch, next_offset, now_ms))
 
-    def _receive(
-        self, connection: sqlite3.Connection, batch: Sequence[NewUpdate], next_offset: int | None, now_ms: int
-    ) -> list[int]:
-        bot_id, new = self._bot_id, []
-        arrival = connection.execute(_ARRIVED, (bot_id,)).fetchone()[0] if batch else 0
-        for update in batch:
-            arrival += 1
-            row = (bot_id, update.update_id, arrival, update.lane, update.payload, now_ms)
-            if connection.execute(_INSERT, row).rowcount:
-                new.append(update.update_id)
-        if next_offset is not None:
-            connection.execute(_OFFSET, (bot_id, next_offset, now_ms, now_ms))
-        return new
-
-    async def open(self, limit: int = -1) -> list[OpenUpdate]:
+    async def open(self, limit: int | None = None) -> list[OpenUpdate]:
         """Return what is not finished, in order of arrival."""
-        return [OpenUpdate(*row) for row in await self._reader.fetch(_OPEN, (self._bot_id, limit))]
+        rows = await self._reader.fetch(_OPEN, (self._bot_id, -1 if limit is None else limit))
+        return [OpenUpdate(*row) for row in rows]
 
     async def open_count(self) -> int:
         """Return how many updates are not finished."""
-        sql = "SELECT count(*) FROM updates WHERE bot_id = ? AND outcome IS NULL"
-        return int((await self._reader.fetch(sql, (self._bot_id,)))[0][0])
+        return int((await self._reader.fetch(_COUNT, (self._bot_id,)))[0][0])
 
     async def finish(self, update_id: int, now_ms: int, outcome: str, error: str = "") -> bool:
         """Finish an update without an answer; False when it was finished before."""
-        return await self._writer.write(lambda c: finish(c, self._bot_id, update_id, now_ms, outcome, error))
+        return await self._writer.write(lambda c: finish(c, self._bot_id, update_id, now_ms, outcome, storable(error)))
 
     async def poison(self, update_id: int, error: str, now_ms: int) -> None:
         """Set an update aside, keeping its payload to be looked at."""
-        await self._writer.write(lambda c: c.execute(_POISON, (now_ms, error, self._bot_id, update_id)).rowcount)
+        row = (now_ms, storable(error), self._bot_id, update_id)
+        await self._writer.write(lambda c: c.execute(_POISON, row).rowcount)
 
-    async def attempt_failed(self, update_id: int, error: str) -> int:
+    async def attempt_failed(self, update_id: int, error: str, now_ms: int = 0) -> int:
         """Count a failed attempt; return how many there were. 0 when the update is gone."""
 
         def job(connection: sqlite3.Connection) -> int:
-            row = connection.execute(_ATTEMPT, (error, self._bot_id, update_id)).fetchone()
+            row = connection.execute(_ATTEMPT, (storable(error), self._bot_id, update_id)).fetchone()
             return int(row[0]) if row else 0
 
         return await self._writer.write(job)
 
     async def finished(self, outcome: str | None = None, limit: int = 50) -> list[FinishedUpdate]:
-        """Return updates by id, newest first; only those of one outcome when given."""
-        sql = (
-            "SELECT update_id, lane, payload, received_ms, finished_ms, outcome, error FROM updates"
-            " WHERE bot_id = ? AND (? IS NULL OR outcome = ?) ORDER BY update_id DESC LIMIT ?"
-        )
-        rows = await self._reader.fetch(sql, (self._bot_id, outcome, outcome, limit))
-        return [FinishedUpdate(*row) for row in rows]
+        """Return updates by id, highest first, open ones included; only those of one outcome when given."""
+        return [FinishedUpdate(*row) for row in await self._reader.fetch(_RECENT, (self._bot_id, outcome, limit))]
+
+    async def recent(self, limit: int = 50) -> list[FinishedUpdate]:
+        """Return updates by id, highest first, whatever became of them."""
+        return await self.finished(None, limit)
+
+    async def poisoned(self, limit: int = 50) -> list[FinishedUpdate]:
+        """Return updates that were set aside, highest id first."""
+        return await self.finished("poison", limit)

@@ -6,12 +6,10 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
+from store.ids import Ids
 from store.reader import Reader
 
-INSERT: Final = (
-    "INSERT INTO usage VALUES (?1, (SELECT max(?2, coalesce(max(usage_id), 0) + 1) FROM usage WHERE bot_id = ?1),"
-    " ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
-)
+_INSERT: Final = "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +38,7 @@ class UsageTotal:
 
 def add(
     connection: sqlite3.Connection,
+    ids: Ids,
     bot_id: str,
     who: tuple[str, str, str],
     update_id: int | None,
@@ -48,7 +47,7 @@ def add(
 ) -> None:
     """Append a row within a write job; who is (client_id, conversation_id, user_id)."""
     cost = (tokens.provider, tokens.model, tokens.input_tokens, tokens.output_tokens, tokens.cached_tokens)
-    connection.execute(INSERT, (bot_id, now_ms * 1000, now_ms, *who, update_id, *cost, tokens.latency_ms))
+    connection.execute(_INSERT, (bot_id, ids.next(now_ms), now_ms, *who, update_id, *cost, tokens.latency_ms))
 
 
 class UsageRows:
@@ -64,6 +63,6 @@ class UsageRows:
         """Return sums since a moment, per provider and model."""
         sql = (
             "SELECT provider, model, count(*), sum(input_tokens), sum(output_tokens), sum(cached_tokens) FROM usage"
-            " WHERE bot_id = ? AND usage_id >= ? GROUP BY provider, model ORDER BY provider, model"
+            " WHERE bot_id = ? AND usage_id >= ? AND at_ms >= ? GROUP BY provider, model ORDER BY provider, model"
         )
-        return [UsageTotal(*row) for row in await self._reader.fetch(sql, (self._bot_id, since_ms * 1000))]
+        return [UsageTotal(*row) for row in await self._reader.fetch(sql, (self._bot_id, since_ms * 1000, since_ms))]

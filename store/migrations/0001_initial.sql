@@ -38,8 +38,8 @@ CREATE TABLE bots (
     updated_ms          INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- The inbox. An update is open while outcome is null; its payload (raw JSON) is dropped when it is finished,
--- its key stays to recognise a repeat.
+-- The inbox. An update is open while outcome is null; its payload (raw JSON) is dropped when it is finished
+-- (a poison update keeps it), its key stays to recognise a repeat.
 CREATE TABLE updates (
     bot_id       TEXT NOT NULL,
     update_id    INTEGER NOT NULL,
@@ -55,7 +55,7 @@ CREATE TABLE updates (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX updates_open ON updates (bot_id, arrival) WHERE outcome IS NULL;
 
--- The ledger of sends: pending → attempting → sent | failed | skipped.
+-- The ledger of sends: pending → attempting → sent | failed | skipped. params are dropped when it is sent.
 CREATE TABLE outbox (
     bot_id       TEXT NOT NULL,
     outbox_id    INTEGER NOT NULL,
@@ -67,6 +67,7 @@ CREATE TABLE outbox (
     method       TEXT NOT NULL,
     params       TEXT NOT NULL,
     state        TEXT NOT NULL,
+    attempts     INTEGER NOT NULL DEFAULT 0,
     ambiguous    INTEGER NOT NULL DEFAULT 0,
     message_id   INTEGER,
     error        TEXT NOT NULL DEFAULT '',
@@ -101,7 +102,7 @@ CREATE TABLE messages (
     PRIMARY KEY (bot_id, client_id, conversation_id, seq)
 ) STRICT, WITHOUT ROWID;
 
--- event_id, log_id and usage_id are microseconds of Unix time, moved on where two would meet.
+-- event_id, log_id, usage_id and outbox_id are microseconds of Unix time, moved on where two would meet.
 CREATE TABLE events (
     bot_id    TEXT NOT NULL,
     event_id  INTEGER NOT NULL,
