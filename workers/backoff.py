@@ -12,8 +12,8 @@ from typing import Final
 
 BASE_S: Final = 1.0
 CAP_S: Final = 60.0
-TOP_LEVEL: Final = 6
-"""The first level at which the cap is reached: higher ones would say nothing more."""
+TOP_LEVEL: Final = 7
+"""Level after seven failures: the wait has reached the cap, higher levels would say nothing more."""
 
 RESET_AFTER_S: Final = 600.0
 """Continuously ready for so long, a bot is as good as new. Mere starting proves nothing."""

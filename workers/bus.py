@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 
 import anyio
@@ -12,13 +12,21 @@ from store.events import Event
 
 
 class Subscription:
-    """A bounded window on the bus: when it is full the oldest events are dropped and counted in `missed`."""
+    """A bounded window on the bus: when it is full the oldest events are dropped and counted in `missed`.
+
+    For one listener at a time. `push` is called by the bus, from the event loop's thread.
+    """
+
+    __slots__ = ("_arrived", "_capacity", "_events", "missed")
 
     def __init__(self, capacity: int) -> None:
         self._events: deque[Event] = deque()
         self._capacity = capacity
-        self._arrived = anyio.Event()
+        self._arrived: anyio.Event | None = None
         self.missed = 0
+
+    def __len__(self) -> int:
+        return len(self._events)
 
     def push(self, event: Event) -> None:
         """Take an event, dropping the oldest when full."""
@@ -26,32 +34,48 @@ class Subscription:
             self._events.popleft()
             self.missed += 1
         self._events.append(event)
-        self._arrived.set()
+        if self._arrived is not None:
+            self._arrived.set()
+            self._arrived = None
 
-    def take(self) -> list[Event]:
-        """Return all events at hand, without waiting."""
-        taken = list(self._events)
-        self._events.clear()
-        self._arrived = anyio.Event()
-        return taken
+    def take(self, limit: int | None = None) -> list[Event]:
+        """Return the events at hand, oldest first, at most limit of them, without waiting."""
+        if limit is None or limit >= len(self._events):
+            taken = list(self._events)
+            self._events.clear()
+            return taken
+        return [self._events.popleft() for _ in range(limit)]
+
+    def put_back(self, events: Sequence[Event]) -> None:
+        """Return events that were taken to their place before all that came since, as far as there is room."""
+        room = max(0, self._capacity - len(self._events))
+        self.missed += max(0, len(events) - room)
+        self._events.extendleft(reversed(events[-room:] if room else ()))
+
+    async def ready(self) -> None:
+        """Wait until there is an event at hand. Cancelling is safe."""
+        while not self._events:
+            arrived = self._arrived = anyio.Event()
+            await arrived.wait()
 
     async def batch(self) -> list[Event]:
         """Wait for at least one event, return all at hand. Cancelling loses none."""
-        while not self._events:
-            await self._arrived.wait()
+        await self.ready()
         return self.take()
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         while True:
-            for event in await self.batch():
-                yield event
+            await self.ready()
+            yield self._events.popleft()
 
 
 class Bus:
     """Delivers each published event to every subscription. Publishing never blocks and never fails."""
 
+    __slots__ = ("_subscriptions",)
+
     def __init__(self) -> None:
-        self._subscriptions: list[Subscription] = []
+        self._subscriptions: tuple[Subscription, ...] = ()
 
     def publish(self, event: Event) -> None:
         """Hand an event to everybody who listens."""
@@ -60,10 +84,10 @@ class Bus:
 
     @contextmanager
     def subscribe(self, capacity: int = 1024) -> Iterator[Subscription]:
-        """Listen for the length of the block."""
+        """Listen for the length of the block; at most capacity events wait for the listener."""
         subscription = Subscription(capacity)
-        self._subscriptions.append(subscription)
+        self._subscriptions = (*self._subscriptions, subscription)
         try:
             yield subscription
         finally:
-            self._subscriptions.remove(subscription)
+            self._subscriptions = tuple(s for s in self._subscriptions if s is not subscription)

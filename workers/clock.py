@@ -11,7 +11,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Final, Protocol
 
 import anyio
 import anyio.lowlevel
@@ -40,6 +40,14 @@ class Clock(Protocol):
         ...
 
 
+def process_monotonic() -> float:
+    """Return real monotonic seconds, whatever clock a fleet runs on.
+
+    Only for watching the event loop itself (also from a thread): a loop that is blocked is blocked in real time.
+    """
+    return time.monotonic()  # noqa: TID251 (the one place)
+
+
 class SystemClock:
     """Real time."""
 
@@ -60,6 +68,20 @@ class SystemClock:
         return anyio.move_on_after(delay_s)
 
 
+class _Due:
+    """Something to be woken at a moment; `wake` is None once nobody waits for it any more."""
+
+    __slots__ = ("moment", "number", "wake")
+
+    def __init__(self, moment: float, number: int, wake: Callable[[], None]) -> None:
+        self.moment = moment
+        self.number = number
+        self.wake: Callable[[], None] | None = wake
+
+    def __lt__(self, other: _Due) -> bool:
+        return (self.moment, self.number) < (other.moment, other.number)
+
+
 class ManualClock:
     """Time held in hand: it stands still until `advance` moves it.
 
@@ -67,12 +89,13 @@ class ManualClock:
     chain of sleeps unfolds inside one `advance`. Real input and output (sockets, threads) still takes real time.
     """
 
-    SETTLE_ROUNDS = 50
+    SETTLE_ROUNDS: Final = 50
 
     def __init__(self, now: float = 1_700_000_000.0) -> None:
         self._monotonic = 0.0
         self._epoch = now
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._due: list[_Due] = []
+        self._left = 0
         self._numbers = itertools.count()
 
     def now(self) -> float:
@@ -85,8 +108,8 @@ class ManualClock:
 
     @property
     def waiting(self) -> int:
-        """How many sleeps and deadlines lie ahead (those already left included, until their moment)."""
-        return len(self._due)
+        """How many sleeps and deadlines lie ahead; those left or cancelled do not count."""
+        return len(self._due) - self._left
 
     def jump(self, seconds: float) -> None:
         """Move wall-clock time only, as a corrected system clock does."""
@@ -98,34 +121,53 @@ class ManualClock:
             await anyio.lowlevel.checkpoint()
             return
         event = anyio.Event()
-        self._at(self._monotonic + delay_s, event.set)
-        await event.wait()
+        due = self._at(self._monotonic + delay_s, event.set)
+        try:
+            await event.wait()
+        finally:
+            self._leave(due)
 
     @contextmanager
     def deadline(self, delay_s: float) -> Iterator[anyio.CancelScope]:
         """Give a scope that is cancelled once the clock has been moved by delay_s."""
         with anyio.CancelScope() as scope:
-            open_ = [True]
-            self._at(self._monotonic + delay_s, lambda: scope.cancel() if open_[0] else None)
+            due = self._at(self._monotonic + delay_s, scope.cancel)
             try:
                 yield scope
             finally:
-                open_[0] = False
+                self._leave(due)
 
     async def advance(self, seconds: float) -> None:
         """Move time, waking all that falls due on the way."""
         target = self._monotonic + seconds
         await self._settle()
-        while self._due and self._due[0][0] <= target:
-            moment, _, wake = heapq.heappop(self._due)
-            self._monotonic = max(self._monotonic, moment)
+        while self._due and self._due[0].moment <= target:
+            due = heapq.heappop(self._due)
+            if due.wake is None:
+                self._left -= 1
+                continue
+            self._monotonic = max(self._monotonic, due.moment)
+            wake, due.wake = due.wake, None
             wake()
             await self._settle()
         self._monotonic = target
         await self._settle()
 
-    def _at(self, moment: float, wake: Callable[[], None]) -> None:
-        heapq.heappush(self._due, (moment, next(self._numbers), wake))
+    def _at(self, moment: float, wake: Callable[[], None]) -> _Due:
+        due = _Due(moment, next(self._numbers), wake)
+        heapq.heappush(self._due, due)
+        return due
+
+    def _leave(self, due: _Due) -> None:
+        """Forget a sleep or deadline nobody waits for; they are thrown out once they are the greater part."""
+        if due.wake is None:
+            return
+        due.wake = None
+        self._left += 1
+        if self._left * 2 > len(self._due):
+            self._due = [each for each in self._due if each.wake is not None]
+            heapq.heapify(self._due)
+            self._left = 0
 
     async def _settle(self) -> None:
         for _ in range(self.SETTLE_ROUNDS):

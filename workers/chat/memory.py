@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from config.vocabulary import Role
 from store.messages import StoredMessage
@@ -12,6 +12,9 @@ from workers.llm.base import Message
 if TYPE_CHECKING:
     from config.schema import MemorySection
     from store.partition import Partition
+
+_ROLES: Final = {str(role): role for role in Role}
+"""Looked up: making a Role of a text costs more than the rest of a message."""
 
 
 async def remember(memory: MemorySection, partition: Partition, client_id: str, conversation_id: str) -> list[Message]:
@@ -33,7 +36,7 @@ def alternating(stored: Sequence[StoredMessage]) -> list[Message]:
     wanted = "user"
     for message in stored:
         if message.role == wanted:
-            messages.append(Message(Role(message.role), message.content))
+            messages.append(Message(_ROLES[message.role], message.content))
             wanted = "assistant" if wanted == "user" else "user"
         elif messages and wanted == "assistant":
             messages[-1] = Message(Role.USER, message.content)

@@ -1,0 +1,158 @@
+"""Counters and measurements, rolled up by the minute in memory and written down now and then.
+
+| name | kind | says |
+|---|---|---|
+| messages | counter | updates committed to the inbox |
+| replies | counter | answers that have left as a whole |
+| errors | counter | turns without an answer |
+| tokens_in, tokens_out | counter | tokens as the provider counts them |
+| turn_s | seconds | from reading an update to its answer, sending not included |
+| model_s | seconds | the same without what is ours: history, prompt and the model with its retries |
+| poll_age | seconds | between the ends of two polls |
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from typing import Final
+
+import anyio
+
+from store.database import Store
+from store.errors import StoreError
+from store.metrics import NewMetric
+from workers.clock import Clock
+
+WINDOW: Final = 64
+"""Measurements of one name kept for percentiles: half a kilobyte."""
+
+PERCENTILES: Final = frozenset({"turn_s", "model_s"})
+CAPACITY: Final = 200_000
+"""Rows kept while the store refuses them; beyond it the oldest are dropped and counted."""
+
+CHUNK: Final = 500
+"""Rows of one write: the commits of turns wait behind it for a few milliseconds only."""
+
+
+class _Roll:
+    """One minute of one name."""
+
+    __slots__ = ("count", "maximum", "minimum", "minute", "total")
+
+    def __init__(self, minute: int, value: float) -> None:
+        self.minute = minute
+        self.count = 0
+        self.total = 0.0
+        self.minimum = self.maximum = value
+
+    def add(self, count: int, value: float) -> None:
+        self.count += count
+        self.total += value
+        if value < self.minimum:
+            self.minimum = value
+        elif value > self.maximum:
+            self.maximum = value
+
+
+class _Recent:
+    """The last WINDOW measurements of one name."""
+
+    __slots__ = ("_next", "values")
+
+    def __init__(self) -> None:
+        self.values = array("d")
+        self._next = 0
+
+    def add(self, value: float) -> None:
+        if len(self.values) < WINDOW:
+            self.values.append(value)
+        else:
+            self.values[self._next] = value
+            self._next = (self._next + 1) % WINDOW
+
+
+class Metrics:
+    """Roll-ups of all bots: a handful of names per bot, one row a minute and name. `lost` counts rows dropped."""
+
+    __slots__ = ("_clock", "_closed", "_recent", "_rolls", "lost")
+
+    def __init__(self, clock: Clock) -> None:
+        self.lost = 0
+        self._clock = clock
+        self._rolls: dict[tuple[str, str], _Roll] = {}
+        self._closed: deque[NewMetric] = deque()
+        self._recent: dict[tuple[str, str], _Recent] = {}
+
+    def count(self, bot_id: str, name: str, amount: int = 1) -> None:
+        """Add to a counter."""
+        self._add((bot_id, name), amount, float(amount))
+
+    def observe(self, bot_id: str, name: str, value: float) -> None:
+        """Add a measurement."""
+        key = (bot_id, name)
+        self._add(key, 1, value)
+        if name in PERCENTILES:
+            recent = self._recent.get(key)
+            if recent is None:
+                recent = self._recent[key] = _Recent()
+            recent.add(value)
+
+    def _add(self, key: tuple[str, str], count: int, value: float) -> None:
+        minute = int(self._clock.now() // 60)
+        roll = self._rolls.get(key)
+        if roll is None or roll.minute != minute:
+            if roll is not None:
+                self._close(key, roll)
+            roll = self._rolls[key] = _Roll(minute, value)
+        roll.add(count, value)
+
+    def _close(self, key: tuple[str, str], roll: _Roll) -> None:
+        self._closed.append((*key, roll.minute, roll.count, roll.total, roll.minimum, roll.maximum))
+        self._bound()
+
+    def _bound(self) -> None:
+        while len(self._closed) > CAPACITY:
+            self._closed.popleft()
+            self.lost += 1
+
+    def percentile(self, bot_id: str, name: str, share: float) -> float | None:
+        """Return a percentile (share in 0..1) of the last measurements of turn_s or model_s; None without any."""
+        recent = self._recent.get((bot_id, name))
+        if recent is None:
+            return None
+        values = sorted(recent.values)
+        return values[min(len(values) - 1, int(share * len(values)))]
+
+    def forget(self, bot_id: str) -> None:
+        """Drop what is in memory of a bot whose rows are gone."""
+        self._rolls = {key: roll for key, roll in self._rolls.items() if key[0] != bot_id}
+        self._recent = {key: recent for key, recent in self._recent.items() if key[0] != bot_id}
+        self._closed = deque(row for row in self._closed if row[0] != bot_id)
+
+    async def flush(self, store: Store) -> int:
+        """Write down what is in memory, the minute under way included; return how many rows.
+
+        What a store at fault refuses stays in memory. Cancelling is safe: a write under way is waited for.
+        """
+        rolls, self._rolls = self._rolls, {}
+        for key, roll in rolls.items():
+            self._close(key, roll)
+        written = 0
+        while self._closed:
+            rows = [self._closed.popleft() for _ in range(min(CHUNK, len(self._closed)))]
+            if not await self._write(store, rows):
+                break
+            written += len(rows)
+        return written
+
+    async def _write(self, store: Store, rows: list[NewMetric]) -> bool:
+        try:
+            # Rows add up in the store: one that may or may not be written could not be put back.
+            with anyio.CancelScope(shield=True):
+                await store.append_metrics(rows)
+        except StoreError:
+            self._closed.extendleft(reversed(rows))
+            self._bound()
+            return False
+        return True

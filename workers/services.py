@@ -1,0 +1,74 @@
+"""What every worker of a fleet shares."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import anyio
+
+from config.schema import BotConfig
+from store.database import Store
+from store.errors import StoreCorrupt, StoreFull, StoreUnavailable
+from workers.bus import Bus
+from workers.channels import open_channel
+from workers.channels.base import Channel
+from workers.clock import Clock
+from workers.metrics import Metrics
+from workers.redaction import Redactor
+
+if TYPE_CHECKING:
+    from workers.chat.engine import Engine
+    from workers.http import Http
+
+T = TypeVar("T")
+OpenChannel = Callable[[str, BotConfig, "Http", Clock], Channel]
+
+STORE_RETRY_S: Final = 1.0
+"""Wait before a refused write is asked again when the store does not count as faulted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The shared parts, wired by console/runtime.py. open_channel is a seam for tests and embedding."""
+
+    clock: Clock
+    store: Store
+    bus: Bus
+    http: Http
+    metrics: Metrics
+    engine: Engine
+    open_channel: OpenChannel = open_channel
+    redact: Callable[[str], str] = Redactor().clean
+    """Takes secrets out of a text that is to be stored or shown; the runtime's knows the fleet's own."""
+    unmarked: dict[tuple[str, int], int | None] = field(default_factory=dict)
+    """(bot_id, outbox_id) → message id of sends the server took and the store has not heard of yet.
+
+    It outlives a worker: a bot restarted while the database refuses writes must not send them again.
+    """
+
+    def now_ms(self) -> int:
+        """Return Unix time in milliseconds, as the store wants it."""
+        return int(self.clock.now() * 1000)
+
+    async def insist(self, write: Callable[[], Awaitable[T]], *, shield: bool = False) -> T:
+        """Do a write; while the database refuses, wait until it takes writes again and do it once more.
+
+        The caller's result stays in memory meanwhile, so that nothing is paid for twice. Cancelling is safe; with
+        shield it only counts between tries, so that the caller always learns what became of its write. Raises
+        StoreCorrupt for a damage met while the store counts as healthy, which waiting does not mend, and StoreError when
+        the store is closed.
+        """
+        while True:
+            try:
+                if not shield:
+                    return await write()
+                with anyio.CancelScope(shield=True):
+                    return await write()
+            except (StoreFull, StoreUnavailable, StoreCorrupt) as error:
+                if self.store.fault is None and isinstance(error, StoreCorrupt):
+                    raise
+            if self.store.fault is None:
+                await self.clock.sleep(STORE_RETRY_S)
+            await self.store.wait_healthy()

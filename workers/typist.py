@@ -1,0 +1,92 @@
+"""Who is being answered at this moment, and the "typing…" they see when it takes a while."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from anyio.abc import TaskGroup
+
+from workers.channels.base import Channel, Lane
+from workers.clock import Clock
+
+TYPING_TICK_S: Final = 0.5
+"""An answer that is there sooner needs no "typing…": it would cost a request and flicker."""
+
+TYPING_EVERY_S: Final = 4.5
+"""Telegram shows "typing" for 5 s."""
+
+
+class _Turn:
+    """One turn in which a model is being asked. Moments are monotonic."""
+
+    __slots__ = ("began", "lane", "shown")
+
+    def __init__(self, lane: Lane, began: float) -> None:
+        self.lane = lane
+        self.began = began
+        self.shown: float | None = None
+
+
+class Typist:
+    """Keeps the turns under way. One task per bot shows typing for all of them; it stays at hand until `rest`."""
+
+    __slots__ = ("_bot_id", "_channel", "_clock", "_group", "_parked", "_running", "_turns")
+
+    def __init__(self, group: TaskGroup, channel: Channel, clock: Clock, bot_id: str) -> None:
+        self._group = group
+        self._channel = channel
+        self._clock = clock
+        self._bot_id = bot_id
+        self._turns: dict[int, _Turn] = {}
+        self._running = False
+        self._parked: asyncio.Future[bool] | None = None
+
+    def begin(self, update_id: int, lane: Lane) -> float:
+        """Note that a turn begins; return the monotonic moment."""
+        now = self._clock.monotonic()
+        self._turns[update_id] = _Turn(lane, now)
+        if self._parked is not None:
+            self._unpark(go_on=True)
+        elif not self._running:
+            self._running = True
+            self._group.start_soon(self._run, name=f"{self._bot_id}/typing")
+        return now
+
+    def end(self, update_id: int) -> None:
+        """Note that the model has answered, or will not."""
+        del self._turns[update_id]
+
+    def rest(self) -> None:
+        """Let go of the task if it has nothing to do. To be called when nothing new has come for a while."""
+        if self._parked is not None:
+            self._unpark(go_on=False)
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+    def oldest_began(self) -> float | None:
+        """Return the monotonic moment the oldest turn under way began."""
+        return next(iter(self._turns.values())).began if self._turns else None
+
+    async def _run(self) -> None:
+        going = True
+        while going:
+            while self._turns:
+                await self._clock.sleep(TYPING_TICK_S)
+                self._show(self._clock.monotonic())
+            self._parked = asyncio.get_running_loop().create_future()
+            going = await self._parked
+
+    def _unpark(self, *, go_on: bool) -> None:
+        parked, self._parked = self._parked, None
+        self._running = go_on
+        if parked is not None and not parked.done():
+            parked.set_result(go_on)
+
+    def _show(self, now: float) -> None:
+        for turn in self._turns.values():
+            due = turn.began + TYPING_TICK_S if turn.shown is None else turn.shown + TYPING_EVERY_S
+            if now >= due:
+                turn.shown = now
+                self._channel.show_typing(turn.lane)
