@@ -46,9 +46,9 @@ def command(
     """Show events of BOTs (ids or globs), oldest first; without BOT those of all bots and of the fleet itself."""
     from console.asking import ask_either, moment, not_running
     from console.control import EventQuery
-    from console.streaming import shown
     from console.output import print_json_line
     from console.place import find
+    from console.streaming import shown
     from workers.clock import SystemClock
 
     query = EventQuery(bots, tail, moment(since, SystemClock().now()) if since else 0.0, named(kinds))

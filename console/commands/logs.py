@@ -49,10 +49,10 @@ def command(
     """Show log lines of BOTs (ids or globs), oldest first; without BOT those of all bots and of the fleet itself."""
     from console.asking import ask_either, moment, not_running
     from console.control import LogQuery
-    from console.streaming import shown
     from console.output import print_json_line
     from console.place import find
     from console.rows import LEVELS as NUMBERS
+    from console.streaming import shown
     from workers.clock import SystemClock
 
     begin = moment(since, SystemClock().now()) if since else 0.0
@@ -72,10 +72,11 @@ def command(
 
 
 def show_line(line: LogLine) -> None:
-    """Print a log line, its exception indented below it."""
+    """Print a log line, what else it says indented below it."""
     from console.output import clock_time, style, visible
 
-    head = f"{clock_time(line['at'])} {line['level'].upper():<8} {line['bot_id']}  {visible(line['text'])}"
+    first, *rest = line["text"].splitlines() or [""]
+    head = f"{clock_time(line['at'])} {line['level'].upper():<8} {line['bot_id']}  {visible(first)}"
     click.echo(style(head, fg=_COLOURS.get(line["level"])))
-    for part in line["exception"].splitlines():
+    for part in (*rest, *line["exception"].splitlines()):
         click.echo(f"    {visible(part)}")

@@ -92,7 +92,7 @@ def cells(row: BotRow, now: float) -> tuple[str, ...]:
 
     phase = f"{row['phase']} (paused)" if row["paused"] else row["phase"]
     since = ago(now - row["since"]) if row["since"] else "-"
-    counters = (row[name] for name in ("inbox_open", "outbox_open", "turns", "errors", "restarts"))  # type: ignore[literal-required]
+    counters = (row[name] for name in ("inbox_open", "outbox_open", "turns", "errors", "restarts"))
     return (row["bot_id"], phase, since, ago(row["last_poll_age_s"]), *map(str, counters), note(row, now))
 
 

@@ -1,1 +1,1 @@
-"""The HTTP face of a fleet: the unix socket now, REST on the same routes."""
+"""The control socket's HTTP side: one FastAPI app on uvicorn, imported after the fleet is ready."""

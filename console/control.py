@@ -1,0 +1,261 @@
+"""Control: every operation a person or a program may ask of a fleet, stated once.
+
+`LocalControl` (console/local.py) does them inside the fleet's process, `RemoteControl` (console/attach.py) asks for
+them over the unix socket; one contract suite runs over both. Every front end speaks to a Control, and to nothing
+else. Answers are plain JSON-ready dicts; moments are Unix time in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final, Protocol, TypedDict
+
+from config.vocabulary import FLEET, Phase
+from workers.errors import NoSuchBot
+
+API_VERSION: Final = "1.0"
+"""major.minor of the control protocol; another major is refused by clients."""
+
+ALL: Final = "*"
+"""The selector of every bot."""
+
+
+class Action(StrEnum):
+    """What may be asked of a bot."""
+
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"
+    PAUSE = "pause"
+    RESUME = "resume"
+    RESET = "reset"
+
+
+class Info(TypedDict):
+    """Who answers: the fleet, its process, and what it can do."""
+
+    api: str
+    version: str
+    name: str
+    pid: int
+    start_id: str
+    started_at: float
+    root: str
+    database: str
+    capabilities: list[str]
+
+
+class FleetRow(TypedDict):
+    """The fleet as a whole. pid, started_at and version are None when it does not run."""
+
+    name: str
+    running: bool
+    pid: int | None
+    started_at: float | None
+    version: str | None
+    root: str
+    database: str
+    bots: int
+    phases: dict[str, int]
+    held: bool
+    store_fault: str | None
+    config_errors: list[str]
+
+
+class BotRow(TypedDict):
+    """One bot. since, retry_at are moments; last_poll_age_s is None for a bot that never polled or does not run."""
+
+    bot_id: str
+    name: str
+    phase: str
+    phase_reason: str
+    conditions: dict[str, Any]
+    desired: str
+    paused: bool
+    since: float | None
+    telegram: dict[str, Any] | None
+    last_poll_age_s: float | None
+    inbox_open: int
+    outbox_open: int
+    turns: int
+    errors: int
+    restarts: int
+    ambiguous_sends: int
+    retry_at: float | None
+    generation: int
+    observed_generation: int
+    config_error: str | None
+
+
+class Status(TypedDict):
+    """What `botdeck status --json` prints."""
+
+    fleet: FleetRow
+    bots: list[BotRow]
+
+
+class Outcome(TypedDict):
+    """What became of one bot asked for: ok, or error (word), message, hint. `at` is when it was asked."""
+
+    bot_id: str
+    ok: bool
+    error: str
+    message: str
+    hint: str
+    at: float
+
+
+class LogLine(TypedDict):
+    """One log line; level is the word (debug … critical), exception the redacted traceback or empty."""
+
+    bot_id: str
+    at: float
+    level: str
+    logger: str
+    text: str
+    exception: str
+
+
+class EventLine(TypedDict):
+    """One past fact."""
+
+    bot_id: str
+    at: float
+    kind: str
+    data: dict[str, Any]
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """Which log lines: of the bots selected (none = every bot and the fleet itself), the last `tail` of the rest.
+
+    since is a moment; min_level a number of the logging module; pattern a regular expression searched in the text.
+    """
+
+    bots: tuple[str, ...] = ()
+    tail: int = 100
+    since: float = 0.0
+    min_level: int = 0
+    pattern: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventQuery:
+    """Which events: of the bots selected (none = every bot and the fleet itself), of the kinds named (none = all)."""
+
+    bots: tuple[str, ...] = ()
+    tail: int = 100
+    since: float = 0.0
+    kinds: tuple[str, ...] = ()
+
+
+class Control(Protocol):
+    """Every operation. Raises FleetErrors only; cancelling a call is safe, what it began may still happen."""
+
+    async def info(self) -> Info:
+        """Return who answers."""
+        ...
+
+    async def status(self) -> Status:
+        """Return the fleet and every bot of it, by bot_id."""
+        ...
+
+    async def bot(self, bot_id: str) -> dict[str, Any]:
+        """Return all that is known of one bot: its BotRow, `file`, `digest`, `failures`, `usage`, last `events`.
+
+        Raises NoSuchBot.
+        """
+        ...
+
+    async def steer(self, action: Action, selectors: Sequence[str], *, actor: str, reason: str = "") -> list[Outcome]:
+        """Ask bots for an action; the intent is stored first. Selectors are bot ids and globs.
+
+        A bot that cannot be found or does not take the action has ok = false in its outcome; the others go on.
+        Returns when the intent is stored, not when the bots are there: see `wait`.
+        """
+        ...
+
+    async def wait(
+        self, bot_ids: Sequence[str], phases: Collection[Phase], *, timeout_s: float, since: float = 0.0
+    ) -> list[str]:
+        """Wait until every bot is in one of the phases (entered at or after since); return those that are not in time.
+
+        Raises NoSuchBot.
+        """
+        ...
+
+    async def reload(self, *, actor: str) -> dict[str, Any]:
+        """Read the folder anew now; return {"changes": [{bot_id, kind, effect, keys}], "problems": […]}."""
+        ...
+
+    async def config_show(self, bot_id: str) -> dict[str, Any]:
+        """Return {"bot_id", "file", "config", "origins"} of the running bot, secrets masked. Raises NoSuchBot."""
+        ...
+
+    async def check(self) -> dict[str, Any]:
+        """Check the files as they are now; return {"ok", "bots", "problems", "warnings"}. Changes nothing."""
+        ...
+
+    async def logs(self, query: LogQuery) -> list[LogLine]:
+        """Return log lines, oldest first. Raises NoSuchBot, BadRequest (a bad pattern)."""
+        ...
+
+    def follow_logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
+        """Yield what `logs` returns, then every further line as it is written, until cancelled."""
+        ...
+
+    async def events(self, query: EventQuery) -> list[EventLine]:
+        """Return events, oldest first. Raises NoSuchBot."""
+        ...
+
+    def follow_events(self, query: EventQuery) -> AsyncIterator[EventLine]:
+        """Yield what `events` returns, then every further event as it happens, until cancelled."""
+        ...
+
+    async def backup(self, target: Path, *, overwrite: bool = False) -> dict[str, Any]:
+        """Copy the database to an absolute path of the fleet's machine, verified; return {"file", "size_bytes"}."""
+        ...
+
+    async def export_bot(self, bot_id: str, target: Path, *, overwrite: bool = False) -> dict[str, Any]:
+        """Write one bot's rows to a portable file; return {"bot_id", "file", "rows"}."""
+        ...
+
+    async def import_bot(self, source: Path, bot_id: str | None = None, *, actor: str) -> dict[str, Any]:
+        """Read a portable file into an empty partition; return {"bot_id", "rows"}."""
+        ...
+
+    async def remove_bot(self, bot_id: str, *, actor: str) -> dict[str, Any]:
+        """Drain and stop a bot, delete its file and its rows; return {"bot_id", "file", "rows"}. Raises NoSuchBot."""
+        ...
+
+
+def no_such_bot(bot_id: str, known: Iterable[str]) -> NoSuchBot:
+    """Return the error for an id or a glob that fits no bot, naming the nearest."""
+    near = get_close_matches(bot_id, list(known), n=1)
+    what = "no bot matches" if any(sign in bot_id for sign in "*?[") else "no such bot:"
+    return NoSuchBot(f"{what} {bot_id}", f"did you mean {near[0]}?" if near else "`botdeck bot list` names them")
+
+
+def matching(selector: str, known: Sequence[str]) -> list[str]:
+    """Return the ids a bot id or glob stands for, in the order of known. Raises NoSuchBot when there is none.
+
+    Every bot of an empty fleet is no bot, and no mistake.
+    """
+    found = [bot_id for bot_id in known if fnmatchcase(bot_id, selector)]
+    if not found and selector != ALL:
+        raise no_such_bot(selector, known)
+    return found
+
+
+def sources(selectors: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return the partitions logs or events are read from: the selected bots, or all of them and the fleet itself."""
+    if not selectors:
+        return [*known, FLEET]
+    chosen = (s for selector in selectors for s in ([FLEET] if selector == FLEET else matching(selector, known)))
+    return list(dict.fromkeys(chosen))

@@ -1,0 +1,203 @@
+"""A fleet that does not run: its database read query-only, and written only under the fleet's lock."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from config.errors import FleetError
+from console.control import BotRow, EventLine, EventQuery, LogLine, LogQuery, Status, no_such_bot, sources
+from console.errors import BadRequest
+from console.lock import Lock, Owner
+from console.place import Place
+from console.rows import event_line, log_line, log_matcher, phase_counts
+from store.bots import SELECT, BotState, state_of
+from store.journal import Journal
+from store.logs import Logs
+from store.opening import cannot_open
+from store.reader import Reader
+from workers.clock import SystemClock
+
+if TYPE_CHECKING:
+    from store.database import Store
+
+
+class Offline:
+    """What can be asked of a fleet without its process. Raises FleetErrors."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+    async def status(self) -> Status:
+        """Return the bots as last written down; a fleet that never ran has none."""
+        async with self._reader() as reader:
+            rows = await self._rows(reader) if reader else []
+        return {
+            "fleet": {
+                "name": self.place.name,
+                "running": False,
+                "pid": None,
+                "started_at": None,
+                "version": None,
+                "root": str(self.place.root.absolute()),
+                "database": str(self.place.database),
+                "bots": len(rows),
+                "phases": phase_counts(row["phase"] for row in rows),
+                "held": False,
+                "store_fault": None,
+                "config_errors": [],
+            },
+            "bots": rows,
+        }
+
+    async def _rows(self, reader: Reader) -> list[BotRow]:
+        open_ = {
+            bot_id: (inbox, outbox)
+            for bot_id, inbox, outbox in await reader.fetch(
+                "SELECT bot_id, (SELECT count(*) FROM updates u WHERE u.bot_id = b.bot_id AND outcome IS NULL),"
+                " (SELECT count(*) FROM outbox o WHERE o.bot_id = b.bot_id AND state IN ('pending', 'attempting'))"
+                " FROM bots b"
+            )
+        }
+        states = [state_of(row) for row in await reader.fetch(f"{SELECT} ORDER BY bot_id")]
+        return [_row(state, *open_.get(state.bot_id, (0, 0))) for state in states]
+
+    async def bot(self, bot_id: str) -> dict[str, Any]:
+        """Return what is written down of one bot. Raises NoSuchBot."""
+        rows = {row["bot_id"]: row for row in (await self.status())["bots"]}
+        if bot_id not in rows:
+            raise no_such_bot(bot_id, rows)
+        events = await self.events(EventQuery((bot_id,), tail=20))
+        return {**rows[bot_id], "running": False, "events": events}
+
+    async def logs(self, query: LogQuery) -> list[LogLine]:
+        """As Control.logs."""
+        matches = log_matcher(query)
+        async with self._reader() as reader:
+            if reader is None:
+                return []
+            lines: list[LogLine] = []
+            for bot_id in sources(query.bots, await self._bot_ids(reader)):
+                rows = await Logs(bot_id, reader).tail(
+                    -1 if query.pattern else query.tail, since_ms=int(query.since * 1000), min_level=query.min_level
+                )
+                lines += filter(matches, map(log_line, rows))
+        lines.sort(key=lambda line: line["at"])
+        return lines[-query.tail :] if query.tail else []
+
+    async def events(self, query: EventQuery) -> list[EventLine]:
+        """As Control.events."""
+        async with self._reader() as reader:
+            if reader is None:
+                return []
+            lines: list[EventLine] = []
+            for bot_id in sources(query.bots, await self._bot_ids(reader)):
+                rows = await Journal(bot_id, reader).tail(
+                    query.tail, since_ms=int(query.since * 1000), kinds=query.kinds
+                )
+                lines += map(event_line, rows)
+        lines.sort(key=lambda line: line["at"])
+        return lines[-query.tail :] if query.tail else []
+
+    async def backup(self, target: Path, *, overwrite: bool = False) -> dict[str, Any]:
+        """As Control.backup."""
+        async with self._store() as store:
+            await store.backup(target, overwrite=overwrite)
+        return {"file": str(target), "size_bytes": (await anyio.Path(target).stat()).st_size}
+
+    async def export_bot(self, bot_id: str, target: Path, *, overwrite: bool = False) -> dict[str, Any]:
+        """As Control.export_bot."""
+        async with self._store() as store:
+            known = [state.bot_id for state in await store.states()]
+            if bot_id not in known:
+                raise no_such_bot(bot_id, known)
+            rows = await store.export_partition(bot_id, target, overwrite=overwrite)
+        return {"bot_id": bot_id, "file": str(target), "rows": rows}
+
+    async def import_bot(self, source: Path, bot_id: str | None = None) -> dict[str, Any]:
+        """As Control.import_bot."""
+        async with self._store(create=True) as store:
+            name, rows = await store.import_partition(source, bot_id)
+        return {"bot_id": name, "rows": rows}
+
+    async def remove_bot(self, bot_id: str) -> dict[str, Any]:
+        """As Control.remove_bot."""
+        path = self.place.root / "bots" / f"{bot_id}.toml"
+        async with self._store(create=path.exists()) as store:
+            known = [state.bot_id for state in await store.states()]
+            if bot_id not in known and not path.exists():
+                raise no_such_bot(bot_id, known)
+            remove_file(path)
+            rows = await store.remove_partition(bot_id)
+        return {"bot_id": bot_id, "file": str(path), "rows": rows}
+
+    async def _bot_ids(self, reader: Reader) -> list[str]:
+        return [bot_id for (bot_id,) in await reader.fetch("SELECT bot_id FROM bots ORDER BY bot_id")]
+
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator[Reader | None]:
+        """Give a query-only connection; None when there is no database yet."""
+        database = self.place.database
+        if not database.exists():
+            yield None
+            return
+        try:
+            reader = await Reader.open(database, count=1)
+        except sqlite3.Error as error:
+            raise cannot_open(database, error) from error
+        try:
+            yield reader
+        except sqlite3.OperationalError as error:
+            raise cannot_open(database, error) from error
+        finally:
+            await reader.close()
+
+    @asynccontextmanager
+    async def _store(self, *, create: bool = False) -> AsyncIterator[Store]:
+        """Give the whole store, under the fleet's lock. Raises FleetOwned, StoreOpenError, BadRequest."""
+        from console.cli import version
+        from store.database import Store
+
+        database, clock = self.place.database, SystemClock()
+        if not create and not database.exists():
+            raise BadRequest(f"there is no database {database}", "the fleet has never run")
+        lock = await Lock.take(database, Owner(os.getpid(), uuid.uuid4().hex, version(), "", clock.now()), clock)
+        try:
+            async with await Store.open(database, now_ms=int(clock.now() * 1000)) as store:
+                yield store
+        finally:
+            lock.release()
+
+
+def remove_file(path: Path) -> None:
+    """Delete a bot's file, if it is there. Raises FleetError."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise FleetError(f"cannot remove {path}: {error.strerror}", "nothing was deleted") from error
+
+
+def _row(state: BotState, inbox_open: int, outbox_open: int) -> BotRow:
+    kept = asdict(state)
+    shown = {name: kept[name] for name in BotRow.__annotations__ if name in kept}
+    telegram = {"id": state.telegram_id, "username": state.username} if state.telegram_id else None
+    more = {
+        "conditions": json.loads(state.conditions),
+        "since": state.phase_since_ms / 1000 if state.phase_since_ms else None,
+        "telegram": telegram,
+        "last_poll_age_s": None,
+        "inbox_open": inbox_open,
+        "outbox_open": outbox_open,
+        "retry_at": state.retry_at_ms / 1000 if state.retry_at_ms else None,
+        "config_error": state.config_error or None,
+    }
+    return shown | more  # type: ignore[return-value]

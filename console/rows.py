@@ -1,0 +1,99 @@
+"""Rows of the store as the lines a Control answers with."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+from console.control import EventLine, EventQuery, LogLine, LogQuery
+from console.errors import BadRequest
+from store.events import Event
+from store.journal import EventRow
+from store.logs import LogRow
+
+if TYPE_CHECKING:
+    from workers.logbook import Line
+
+LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "critical": logging.CRITICAL,
+}
+
+
+def level_word(level: int) -> str:
+    """Return the word of a level, the next lower one for levels in between."""
+    return next((word for word, number in reversed(LEVELS.items()) if level >= number), "debug")
+
+
+def log_line(row: LogRow) -> LogLine:
+    """Return a stored log line as a Control answers it."""
+    return {
+        "bot_id": row.bot_id,
+        "at": row.at_ms / 1000,
+        "level": level_word(row.level),
+        "logger": row.logger,
+        "text": row.text,
+        "exception": row.exception,
+    }
+
+
+def written(line: Line) -> LogLine:
+    """Return a line of the logbook exactly as the store will give it later."""
+    return {
+        "bot_id": line.bot_id,
+        "at": int(line.at * 1000) / 1000,
+        "level": level_word(line.level),
+        "logger": line.logger,
+        "text": line.text,
+        "exception": line.exception,
+    }
+
+
+def event_line(row: EventRow) -> EventLine:
+    """Return a journaled event as a Control answers it."""
+    return {
+        "bot_id": row.bot_id,
+        "at": row.at_ms / 1000,
+        "kind": row.kind,
+        "data": json.loads(row.data),
+        "actor": row.actor,
+    }
+
+
+def line_of(event: Event) -> EventLine:
+    """Return an event of the bus exactly as the journal will give it later."""
+    data = json.loads(json.dumps(event.data()))
+    at = int(event.at * 1000) / 1000
+    return {"bot_id": event.bot_id, "at": at, "kind": event.kind, "data": data, "actor": str(data.get("actor", ""))}
+
+
+def log_matcher(query: LogQuery) -> Callable[[LogLine], bool]:
+    """Return the test of a query's level and pattern. Raises BadRequest for a bad pattern."""
+    try:
+        pattern = re.compile(query.pattern)
+    except re.error as error:
+        raise BadRequest(f"{query.pattern!r} is no regular expression: {error}") from None
+
+    def matches(line: LogLine) -> bool:
+        if LEVELS[line["level"]] < query.min_level or line["at"] < query.since:
+            return False
+        return not query.pattern or bool(pattern.search(line["text"]) or pattern.search(line["exception"]))
+
+    return matches
+
+
+def event_matcher(query: EventQuery) -> Callable[[EventLine], bool]:
+    """Return the test of a query's kinds and moment."""
+    return lambda line: (not query.kinds or line["kind"] in query.kinds) and line["at"] >= query.since
+
+
+def phase_counts(phases: Iterable[str]) -> dict[str, int]:
+    """Return phase → bots, phases nobody is in left out."""
+    return dict(sorted(Counter(map(str, phases)).items()))

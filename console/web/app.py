@@ -1,0 +1,22 @@
+"""The one web application of a fleet. It speaks to a Control and knows nothing else of the fleet."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from console.cli import version
+from console.control import Control
+from console.web import errors
+from console.web.routes import actions, bots, fleet, journal
+from workers.clock import Clock
+
+
+def make_app(control: Control, clock: Clock) -> FastAPI:
+    """Return the application that serves a control. Routes find both under `request.app.state`."""
+    app = FastAPI(title="botdeck", version=version(), docs_url=None, redoc_url=None, openapi_url="/v1/openapi.json")
+    app.state.control = control
+    app.state.clock = clock
+    errors.install(app)
+    for family in (fleet, bots, actions, journal):
+        app.include_router(family.router, prefix="/v1")
+    return app

@@ -1,0 +1,44 @@
+"""Asking bots to start, stop, restart, pause, resume or reset, and waiting for them to be there."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from config.vocabulary import Phase
+from console.control import Action
+from console.web.routes.access import TheControl
+
+router = APIRouter(tags=["actions"])
+
+
+class Order(BaseModel):
+    """Bot ids and globs, who asks, and why."""
+
+    selectors: Annotated[list[str], Field(min_length=1)]
+    actor: str = "api"
+    reason: str = ""
+
+
+class Wait(BaseModel):
+    """Bots, the phases any of which will do, the moment they are to be entered after, and patience in seconds."""
+
+    bot_ids: list[str]
+    phases: list[Phase]
+    timeout_s: Annotated[float, Field(ge=0, le=3600)]
+    since: float = 0.0
+
+
+@router.post("/actions/{action}")
+async def act(action: Action, order: Order, control: TheControl) -> dict[str, Any]:
+    """Ask bots for an action; {"outcomes": [...]} says what became of each."""
+    return {"outcomes": await control.steer(action, order.selectors, actor=order.actor, reason=order.reason)}
+
+
+@router.post("/wait")
+async def wait(wanted: Wait, control: TheControl) -> dict[str, Any]:
+    """Wait until the bots are in one of the phases; {"missing": [...]} names those that were not there in time."""
+    missing = await control.wait(wanted.bot_ids, wanted.phases, timeout_s=wanted.timeout_s, since=wanted.since)
+    return {"missing": missing}

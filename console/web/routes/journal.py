@@ -1,0 +1,54 @@
+"""What was written down: log lines and events, as JSON lines, with `follow=true` for ever."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from console.control import EventQuery, LogQuery
+from console.web.routes.access import TheClock, TheControl
+from console.web.stream import ndjson
+
+router = APIRouter(tags=["journal"])
+
+Words = Annotated[list[str], Query(default_factory=list)]
+Tail = Annotated[int, Query(ge=0, le=100_000)]
+
+
+@router.get("/logs")
+async def logs(
+    control: TheControl,
+    clock: TheClock,
+    bots: Words,
+    tail: Tail = 100,
+    since: float = 0.0,
+    min_level: int = 0,
+    pattern: str = "",
+    follow: bool = False,
+) -> StreamingResponse:
+    """Return or follow log lines."""
+    query = LogQuery(tuple(bots), tail, since, min_level, pattern)
+    return ndjson(control.follow_logs(query) if follow else _each(await control.logs(query)), clock)
+
+
+@router.get("/events")
+async def events(
+    control: TheControl,
+    clock: TheClock,
+    bots: Words,
+    kinds: Words,
+    tail: Tail = 100,
+    since: float = 0.0,
+    follow: bool = False,
+) -> StreamingResponse:
+    """Return or follow events."""
+    query = EventQuery(tuple(bots), tail, since, tuple(kinds))
+    return ndjson(control.follow_events(query) if follow else _each(await control.events(query)), clock)
+
+
+async def _each(lines: Iterable[Any]) -> AsyncIterator[Any]:
+    for line in lines:
+        yield line
