@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -25,3 +27,14 @@ async def eventually(condition: Callable[[], T | Awaitable[T]], *, within_s: flo
                 return value
             await anyio.sleep(0.002)
     raise AssertionError(f"still {value!r} after {within_s} s")
+
+
+def eventually_sync(condition: Callable[[], T], *, within_s: float = 10.0) -> T:
+    """Return the first truthy value of condition(), for tests without a loop."""
+    give_up, value = time.monotonic() + within_s, condition()
+    while not value:
+        if time.monotonic() > give_up:
+            raise AssertionError(f"still {value!r} after {within_s} s")
+        threading.Event().wait(0.005)
+        value = condition()
+    return value

@@ -11,11 +11,16 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("config", "store", "workers", "console")
 BANNED_NAMES = {"utils", "helpers", "common", "misc", "models"}
 BROAD_EXCEPTS = {
-    "workers/keeper.py",
-    "workers/worker.py",
-    "workers/pool.py",
-    "console/headless.py",
+    "store/writer.py": "hands what a job raised to the caller who waits for it",
+    "workers/worker.py": "counts what one update or lane raised",
+    "workers/keeper.py": "one bot fails for itself only",
+    "workers/run.py": "the keeper's boundary: whatever a worker raises ends there",
+    "workers/pool.py": "the pool outlives its parts",
+    "console/headless.py": "the boundary of the process",
+    "console/parts.py": "restarts the parts of a running fleet",
+    "console/web/app.py": "the boundary of a request",
 }
+"""Where a broad except may stand, and why. One that cleans up and raises again may stand anywhere."""
 
 
 def sources() -> Iterator[tuple[str, str]]:
@@ -68,31 +73,38 @@ def test_no_drawer_modules() -> None:
     assert [name for name, _ in sources() if Path(name).stem in BANNED_NAMES] == []
 
 
+def raises_again(handler: ast.ExceptHandler) -> bool:
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None
+
+
 def test_broad_excepts_stand_only_at_the_boundaries() -> None:
     """`except Exception` is written only where a boundary needs it, never bare, never BaseException."""
     found = set()
     for name, tree in trees():
         for node in ast.walk(tree):
-            if isinstance(node, ast.ExceptHandler):
+            if isinstance(node, ast.ExceptHandler) and not raises_again(node):
                 kinds = {n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)} if node.type else {"bare"}
                 if kinds & {"bare", "Exception", "BaseException"}:
                     found.add(name)
-    assert found <= BROAD_EXCEPTS
+    assert found <= BROAD_EXCEPTS.keys()
 
 
-def test_every_error_has_a_sentence_and_is_raised_or_caught_somewhere() -> None:
-    """No error class is decoration."""
-    text = "\n".join(text for _, text in sources())
+def test_every_error_has_a_sentence_and_is_used() -> None:
+    """Each class of an errors.py has a docstring and is raised, caught or derived from somewhere else."""
+    everything = list(sources())
     idle = []
     for name, tree in trees():
         if not name.endswith("errors.py"):
             continue
+        elsewhere = "\n".join(text for other, text in everything if other != name)
+        own = dict(everything)[name]
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
                 assert ast.get_docstring(node), f"{name}: {node.name} has no sentence"
-                if text.count(node.name) < 3:
+                if node.name not in elsewhere and f"({node.name})" not in own:
                     idle.append(f"{name}: {node.name}")
-    assert idle == [] or all("Problem" in entry for entry in idle)
+    assert idle == []
 
 
 def test_init_files_hold_a_docstring_or_a_registry() -> None:

@@ -35,7 +35,7 @@ class Bench:
         self.bots = 200 if quick else 1000
         self.peer_bots = 50 if quick else 200
         self.idle_s = 6.0 if quick else 30.0
-        self.per_bot = 20 if quick else 60
+        self.per_bot = 30 if quick else 150
         self.turn_bots = 100 if quick else 200
         self.rounds = 1 if quick else 3
         self.figures: dict[str, Any] = {}
