@@ -55,7 +55,7 @@ def run_fleet(
     options = {"use_uvloop": find_spec("uvloop") is not None}
     try:
         return anyio.run(_live, root, environment, log_format, company, backend_options=options)
-    except Exception as error:  # the boundary of the process: what nobody expected becomes a sentence and an exit code
+    except Exception as error:  # noqa: BLE001 (the boundary of the process: the unexpected becomes a sentence and a code)
         found = first_error(error)
         if isinstance(found, FleetError):
             raise found from None

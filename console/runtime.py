@@ -10,7 +10,6 @@ import gc
 import logging
 import os
 import resource
-import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -56,6 +55,7 @@ LOGS_S: Final = 0.5
 METRICS_S: Final = 60.0
 PRUNE_BUSY_S: Final = 1.0
 PRUNE_IDLE_S: Final = 600.0
+STDERR: Final = 2
 HURRY_S: Final = 0.05
 DESCRIPTORS: Final = 65_536
 """Soft limit of open files where the hard one is unlimited."""
@@ -247,7 +247,7 @@ async def _load(root: Path, environment: str | None) -> tuple[Loader, Snapshot]:
 def _open_logbook(stack: AsyncExitStack, snapshot: Snapshot, log_format: str | None) -> Logbook:
     """Lead all logging through a logbook; what fails from here on is told there, with its secrets taken out."""
     log = snapshot.fleet.log
-    stream = cast("IO[str]", stack.enter_context(Spout(sys.stderr.fileno())))
+    stream = cast("IO[str]", stack.enter_context(Spout(STDERR)))
     book = Logbook(Redactor(snapshot.secrets), level=log.level, form=log_format or log.format, stream=stream)
     stack.enter_context(installed(book))
     stack.enter_context(Told())

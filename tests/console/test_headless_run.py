@@ -98,6 +98,26 @@ def test_a_third_signal_exits_at_once() -> None:
     assert (done.returncode, done.stdout) == (130, "")
 
 
+@pytest.mark.parametrize("place", ["console.runtime.Pool.apply", "console.runtime.find"])
+def test_what_nobody_expected_is_a_sentence_and_exit_1(tmp_path: Path, place: str) -> None:
+    """A mistake of ours: its trace once, without tokens, then one sentence, exit 1, and nothing left behind."""
+    module, _, name = place.rpartition(".")
+    code = (
+        "import sys, pydoc; from console.cli import run\n"
+        "def fail(*a, **k): raise ValueError('token 100001:' + 'A' * 35)\n"
+        f"setattr(pydoc.locate({module!r}), {name!r}, fail)\n"
+        "sys.exit(run(['run', '--no-ui', '-C', sys.argv[1]]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("Traceback") == 1
+    assert "error: the fleet failed: ValueError" in done.stderr
+    assert "AAAAA" not in done.stderr
+    assert not list(tmp_path.rglob("*.sock"))
+
+
 def test_a_signal_before_ready_ends_the_start(tmp_path: Path) -> None:
     """A fleet that is still starting ends without a trace."""
     (tmp_path / "bots").mkdir()

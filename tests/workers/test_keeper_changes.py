@@ -302,5 +302,3 @@ async def test_a_stopped_bot_takes_edits_without_starting(tmp_path: Path, clock:
         bot = rig.bot("a")
         assert (bot.phase, bot.generation, bot.observed_generation) == (Phase.STOPPED, 2, 2)
         assert len(rig.puppets["a"]) == 1
-
-
