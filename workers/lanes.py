@@ -6,19 +6,22 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
 
 Item = TypeVar("Item")
 
+MAX_PARKED: Final = 4
+"""Runners kept at hand per bot; each holds about 3 KB."""
+
 
 class Lanes(Generic[Item]):
     """Hands items to `handle`, one at a time per lane, in order; at most `max_lanes` lanes at once, in turn.
 
     A lane exists while it has work. Runners are tasks of the given group, named "<bot_id>/lane <lane>"; each takes
-    the lane that waits longest, handles one item of it and goes on with the next. Out of work they stay at hand until
+    the lane that waits longest, handles one item of it and goes on with the next. Out of work a few stay at hand until
     `rest`: to make a task costs a tenth of a turn. An exception in `handle` ends the group.
     """
 
@@ -140,7 +143,7 @@ class Lanes(Generic[Item]):
                     await self._work(lane)
                 at_work = False
                 self._runners -= 1
-                at_work = not self._stopping and await self._park()
+                at_work = await self._park()
         finally:
             if at_work:
                 self._runners -= 1
@@ -148,6 +151,8 @@ class Lanes(Generic[Item]):
 
     async def _park(self) -> bool:
         """Wait for work; True when there is some, and this runner is counted again. False when it is to end."""
+        if self._stopping or len(self._parked) >= MAX_PARKED:
+            return False
         work = asyncio.get_running_loop().create_future()
         self._parked.append(work)
         return bool(await work)
