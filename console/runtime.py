@@ -133,6 +133,8 @@ class Fleet:
         await self.pool.apply(self.snapshot)
         # What exists now lives as long as the fleet: a full collection no longer walks it (26 ms at 1,000 bots).
         gc.freeze()
+        # What a turn leaves behind is freed by counting; young collections every 700 objects found nothing (17 % of CPU).
+        gc.set_threshold(20_000, 20, 20)
 
     async def _hold_pool(self, *, task_status: TaskStatus[None]) -> None:
         await self.pool.run(task_status=task_status)

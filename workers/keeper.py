@@ -124,7 +124,7 @@ class Keeper(Life):
         record = self.record
         record.history, record.refused = CLEAN, False
         self._leave_hold()
-        if record.phase in HELD_BACK | {Phase.INVALID} and record.resting_place() is None:
+        if record.phase in HELD_BACK and record.resting_place() is None:
             record.move(Cue.WANTED)
         record.note()
         self.nudge()

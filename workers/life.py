@@ -133,7 +133,6 @@ class Life:
         record = self.record
         if record.phase is not place:
             record.come_to_rest(place)
-        self._again = False
         self._over = record.closing or record.removed
         if not self._over and record.spec is not None:
             record.observe(record.good_generation)

@@ -30,7 +30,7 @@ from workers.storewatch import StoreWatch
 from workers.worker import Worker
 
 if TYPE_CHECKING:
-    from config.snapshot import BotSpec, Snapshot
+    from config.snapshot import Snapshot
     from workers.services import Services
 
 logger = logging.getLogger(__name__)
@@ -158,7 +158,9 @@ class Pool(Intents):
         elif change.kind == "unchanged":
             keeper.restore(change.spec)
         else:
-            keeper.change(change.spec, _effect(keeper.record.spec, change), change.keys)
+            # A file that comes back while its bot is still being drained may say anything.
+            effect = Effect.RESTART if change.kind == "added" else change.effect
+            keeper.change(change.spec, effect, change.keys)
 
     def _adopt(self, change: BotChange, state: BotState) -> None:
         if self.closing:
@@ -256,10 +258,3 @@ class Pool(Intents):
         """Let every drain end now: turns in flight are cancelled, their updates stay in the inbox."""
         for keeper in self._keepers.values():
             keeper.cut_short()
-
-
-def _effect(running: BotSpec | None, change: BotChange) -> Effect | None:
-    """A file that comes back while its bot is still being drained may say anything: that takes a restart."""
-    if change.kind == "added" and running is not None and change.spec is not None:
-        return None if running.digest == change.spec.digest else Effect.RESTART
-    return change.effect

@@ -345,6 +345,25 @@ async def test_a_mistake_in_the_keeper_is_survived(tmp_path: Path, clock: Manual
         assert (rig.phase("b"), len(rig.puppets["b"])) == (Phase.RUNNING, 1)
 
 
+async def test_a_worker_left_behind_by_a_stumbling_keeper_is_a_failure(tmp_path: Path, clock: ManualClock) -> None:
+    """It can neither be drained nor cancelled: five seconds later the bot backs off, saying so."""
+    release = anyio.Event()
+    async with fleet(tmp_path, clock) as rig:
+        rig.scripts["a"] = [stubborn(release)]
+        rig.add("a")
+        await rig.apply()
+        rig.puppet("a").drain = None  # type: ignore[assignment]
+        await rig.pool.restart("a", actor="ana")
+        await clock.advance(5.2)
+        bot = rig.bot("a")
+        assert bot.phase in {Phase.BACKOFF, Phase.STOPPED, Phase.QUEUED, Phase.RUNNING}
+        assert len(rig.pool.leaked) == 1
+        await clock.advance(60)
+        assert (rig.phase("a"), len(rig.puppets["a"])) == (Phase.RUNNING, 2)
+        release.set()
+        await rig.settle()
+
+
 async def test_secrets_in_what_an_exception_says_are_taken_out(tmp_path: Path, clock: ManualClock) -> None:
     """Neither the reason shown nor the event holds a token a crash mentioned."""
     token = "123456789:" + "A" * 35

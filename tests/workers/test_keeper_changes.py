@@ -242,6 +242,7 @@ async def test_a_file_that_comes_back_while_its_bot_is_drained_goes_on(tmp_path:
         rig.edit("a", limits={"max_lanes": 2})
         await rig.apply()
         assert rig.phase("a") is Phase.DRAINING
+        assert old.applied == [], "what is being drained is not told of other files"
         old.turn.set()
         await rig.settle()
         assert (rig.phase("a"), old.cancelled) == (Phase.RUNNING, False)

@@ -116,6 +116,20 @@ async def test_an_operator_ends_quarantine(tmp_path: Path, clock: ManualClock, a
         assert (state.failures, state.backoff_level, state.retry_at_ms) == ((), 0, None)
 
 
+async def test_a_reset_is_durable_when_it_returns(tmp_path: Path, clock: ManualClock) -> None:
+    """Killed right after it, the next process knows of no failure."""
+    async with fleet(tmp_path, clock) as rig:
+        rig.scripts["a"] = [crash_with(ValueError("again"))] * 5
+        rig.add("a")
+        await rig.apply()
+        await clock.advance(60)
+        await rig.written()
+        await rig.pool.reset("a", actor="ana")
+        state = await rig.store.partition("a").state.load()
+        assert state is not None
+        assert (state.failures, state.backoff_level, state.retry_at_ms) == ((), 0, None)
+
+
 @pytest.mark.parametrize("action", ["start", "restart", "reset"])
 async def test_an_operator_gives_an_invalid_bot_another_try(tmp_path: Path, clock: ManualClock, action: str) -> None:
     """What was refused while it ran is tried again when asked for."""
