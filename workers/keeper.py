@@ -19,7 +19,6 @@ from workers.backoff import CAP_S, CLEAN
 from workers.failure import Failure
 from workers.life import ALIVE, HELD_BACK, NOW, Life
 from workers.lifecycle import Cue
-from workers.record import by
 from workers.run import CLEANUP_S, Runner
 
 if TYPE_CHECKING:
@@ -102,7 +101,8 @@ class Keeper(Life):
 
     def want(self, desired: Desired, actor: str, reason: str) -> None:
         """Take over an intent. To want a bot to run clears what is held against it."""
-        self.record.desired, self.record.desired_by = desired, by(actor, reason)
+        record = self.record
+        record.desired, record.desired_actor, record.desired_reason = desired, actor, reason
         if desired is Desired.RUN:
             self.acquit()
         self.nudge()

@@ -85,5 +85,5 @@ def first_phase(*, valid: bool, enabled: bool, desired: Desired, stored: Phase |
     if desired is Desired.STOP:
         return Phase.STOPPED
     if stored in {Phase.BACKOFF, Phase.QUARANTINED}:
-        return Phase(stored)
+        return stored
     return Phase.QUEUED

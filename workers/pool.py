@@ -38,6 +38,9 @@ logger = logging.getLogger(__name__)
 AT_A_TIME: Final = 100
 """Changes applied before others get a turn on the loop."""
 
+FEW: Final = 10
+"""More new bots than this are looked up all at once, as after a git checkout."""
+
 FLUSH_S: Final = 2.0
 """The last writing down may take so long at a shutdown: a database at fault must not hold it up."""
 
@@ -126,9 +129,7 @@ class Pool(Intents):
             if self.closing:
                 return ()
             changes = compare(self.snapshot, snapshot)
-            states = [await self._state_of(c.bot_id) for c in changes if c.kind in {"added", "changed", "rejected"}]
-            self._stored = None
-            known = {state.bot_id: state for state in states if state is not None}
+            known = await self._states_of([c.bot_id for c in changes if c.bot_id not in self._keepers])
             start = snapshot.fleet.start
             self._pacing.change(start.rate_per_s, start.max_starting)
             self.snapshot = snapshot
@@ -138,13 +139,17 @@ class Pool(Intents):
                     await anyio.lowlevel.checkpoint()
             return changes
 
-    async def _state_of(self, bot_id: str) -> BotState | None:
-        """Return what the last process, or an earlier file of that name, left; None for a bot that is kept."""
-        if bot_id in self._keepers:
-            return None
-        if self._stored is not None:
-            return self._stored.get(bot_id)
-        return await self._services.store.partition(bot_id).state.load()
+    async def _states_of(self, bot_ids: list[str]) -> dict[str, BotState]:
+        """Return what the last process, or an earlier file of that name, left of bots that are not kept."""
+        if not bot_ids:
+            return {}
+        if self._stored is not None:  # the first time, `run` has read them all
+            stored, self._stored = self._stored, None
+            return stored
+        if len(bot_ids) > FEW:
+            return {state.bot_id: state for state in await self._services.store.states()}
+        found = [await self._services.store.partition(bot_id).state.load() for bot_id in bot_ids]
+        return {state.bot_id: state for state in found if state is not None}
 
     def _apply(self, change: BotChange, state: BotState | None) -> None:
         keeper = self._keepers.get(change.bot_id)
@@ -181,6 +186,8 @@ class Pool(Intents):
         current_bot.set(keeper.bot_id)
         try:
             await keeper.run()
+        except Exception:  # the keeper survives its own mistakes; should it not, the fleet does
+            logger.exception("the keeper failed; the bot is gone until the fleet is started again")
         finally:
             keeper.record.leave_fleet()
             del self._keepers[keeper.bot_id]

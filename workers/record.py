@@ -24,6 +24,7 @@ logger = logging.getLogger("workers.keeper")
 
 MOVING: Final = frozenset({Phase.QUEUED, Phase.STARTING, Phase.RUNNING, Phase.DRAINING})
 
+_OUTLASTING: Final = {phase.value: phase for phase in (Phase.BACKOFF, Phase.QUARANTINED)}
 _OF_THE_WORKER: Final = (Condition.POLLING, Condition.THROTTLED, Condition.TOKEN_IN_USE)
 
 
@@ -36,7 +37,7 @@ class Record:
 
     __slots__ = (
         "_on_change", "_phases", "_services", "_unannounced", "ambiguous_sends", "bot_id", "closing", "conditions",
-        "config_error", "desired", "desired_by", "errors", "generation", "good_generation", "history", "inbox_open",
+        "config_error", "desired", "desired_actor", "desired_reason", "errors", "generation", "good_generation", "history", "inbox_open",
         "observed_generation", "outbox_open", "paused", "phase", "phase_reason", "refused", "removed", "restarts",
         "retry_at", "since", "spec", "telegram_id", "turns", "username",
     )  # fmt: skip
@@ -51,8 +52,8 @@ class Record:
     ) -> None:
         self.bot_id = state.bot_id
         self.spec = spec
-        self.desired = Desired(state.desired)
-        self.desired_by = by(state.desired_actor, state.desired_reason)
+        self.desired = Desired.STOP if state.desired == Desired.STOP else Desired.RUN
+        self.desired_actor, self.desired_reason = state.desired_actor, state.desired_reason
         self.paused = state.paused
         self.closing = self.removed = self.refused = False
         """The process ends; its file is gone; it was found to be invalid while it ran."""
@@ -81,7 +82,7 @@ class Record:
             valid=spec is not None,
             enabled=spec is not None and spec.config.enabled,
             desired=self.desired,
-            stored=Phase(state.phase) if same_files else None,
+            stored=_OUTLASTING.get(state.phase) if same_files else None,
         )
         same_phase = self.phase == state.phase
         self.history = History(state.failures, state.backoff_level) if same_files or spec is None else CLEAN
@@ -112,7 +113,7 @@ class Record:
             return "enabled = false"
         if self.closing:
             return "the fleet stopped"
-        return "its file is gone" if self.removed else f"stopped{self.desired_by}"
+        return "its file is gone" if self.removed else f"stopped{by(self.desired_actor, self.desired_reason)}"
 
     # --- the phase ---------------------------------------------------------------------------------------------
 

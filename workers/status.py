@@ -18,9 +18,8 @@ RESTING: Final = frozenset({Phase.DISABLED, Phase.STOPPED})
 class BotStatus:
     """One bot at one moment. Times are Unix seconds, ages seconds.
 
-    desired_by says whose intent it is and why (" by ana: maintenance"). generation counts the states of its files,
-    good or bad; observed_generation is the last one that is live. failures are those held against the bot, oldest
-    first: {at, fingerprint}.
+    generation counts the states of its files, good or bad; observed_generation is the last one that is live. failures
+    are those held against the bot, oldest first: {at, fingerprint}.
     """
 
     bot_id: str
@@ -29,7 +28,8 @@ class BotStatus:
     phase_reason: str
     conditions: dict[str, dict[str, Any]]
     desired: str
-    desired_by: str
+    desired_actor: str
+    desired_reason: str
     paused: bool
     since: float
     telegram: dict[str, Any] | None
@@ -72,7 +72,8 @@ def status_of(record: Record, seen: Vitals | None) -> BotStatus:
         phase_reason=record.phase_reason,
         conditions=record.conditions.as_dict(),
         desired=record.desired.value,
-        desired_by=record.desired_by,
+        desired_actor=record.desired_actor,
+        desired_reason=record.desired_reason,
         paused=record.paused,
         since=record.since,
         # The loopback channel of `channel = "none"` calls itself 0.

@@ -130,7 +130,11 @@ async def test_a_stop_outlives_the_process(tmp_path: Path, clock: ManualClock) -
     async with fleet(tmp_path, clock) as rig:
         rig.add("a", "b")
         await rig.apply()
-        assert (rig.phase("a"), rig.bot("a").desired_by) == (Phase.STOPPED, " by ana: holiday")
+        assert (rig.phase("a"), rig.bot("a").desired_actor, rig.bot("a").desired_reason) == (
+            Phase.STOPPED,
+            "ana",
+            "holiday",
+        )
         assert "a" not in rig.puppets
         assert rig.bot("a").phase_reason == "stopped by ana: holiday"
         assert rig.puppet("b").paused
@@ -154,6 +158,16 @@ async def test_an_invalid_bot_is_tried_once_by_the_next_process(tmp_path: Path, 
             await clock.advance(100)
             assert (rig.phase("a"), len(rig.puppets["a"])) == (Phase.INVALID, 1)
             await rig.written()
+
+
+async def test_words_of_another_version_are_survived(tmp_path: Path, clock: ManualClock) -> None:
+    """A phase or an intent nobody knows (an imported partition) keeps no bot from running, let alone the others."""
+    await first_process(tmp_path, clock, 0)
+    async with fleet(tmp_path, clock) as rig:
+        await rig.store.partition("a").state.save(0, phase="hibernating", desired="dream")
+    async with fleet(tmp_path, clock) as rig:
+        await take_up(rig)
+        assert (rig.phase("a"), rig.bot("a").desired) == (Phase.RUNNING, "run")
 
 
 async def test_a_clock_set_back_does_not_make_a_bot_wait_for_ever(tmp_path: Path, clock: ManualClock) -> None:

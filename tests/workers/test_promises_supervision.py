@@ -249,7 +249,7 @@ async def test_a_deleted_file_cuts_no_reply(tmp_path: Path, clock: ManualClock) 
 
 async def test_a_crash_loop_is_bounded(tmp_path: Path, clock: ManualClock) -> None:
     """Promise 6: a bot that crashes at each start is started a dozen times in six hours, not ten thousand times."""
-    async with town(tmp_path, clock) as (rig, people):
+    async with town(tmp_path, clock) as (rig, _):
         starts: list[float] = []
 
         class Broken(Worker):
@@ -269,7 +269,7 @@ async def test_a_crash_loop_is_bounded(tmp_path: Path, clock: ManualClock) -> No
 
 async def test_what_supervision_holds_does_not_grow(tmp_path: Path, clock: ManualClock) -> None:
     """Promise 6: a thousand edits, stops and starts later nothing has piled up."""
-    async with town(tmp_path, clock) as (rig, people):
+    async with town(tmp_path, clock) as (rig, _):
         await running(rig, "a")
         for number in range(150):
             rig.edit("a", prompts={"system": f"{number}"}, telegram={"drop_pending_updates": bool(number % 2)})
