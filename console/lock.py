@@ -21,6 +21,8 @@ PATIENCE_S: Final = 0.3
 """How long an owner is given to go away: `owner_of` holds the lock for a moment to look at it."""
 RETRY_S: Final = 0.02
 
+SUFFIX: Final = ".lock"
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -35,7 +37,7 @@ class Owner:
 
 def lock_path(database: Path) -> Path:
     """Return the lock file of a database."""
-    return database.with_name(database.name + ".lock")
+    return database.with_name(database.name + SUFFIX)
 
 
 class Lock:

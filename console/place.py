@@ -62,8 +62,22 @@ def _loaded(root: Path, environment: str | None) -> Place:
 
     snapshot = Loader(root, environment=environment).load()
     if snapshot.fleet_problems:
-        raise ConfigInvalid(snapshot.fleet_problems)
+        running = _running(root)
+        if running is None:
+            raise ConfigInvalid(snapshot.fleet_problems)
+        return running
     return Place(root, snapshot.database, snapshot.name)
+
+
+def _running(root: Path) -> Place | None:
+    """Return the place of a fleet that runs on a database in the folder: a bad edit must not lock its operator out."""
+    from console.lock import SUFFIX, owner_of
+
+    for lock in sorted(root.absolute().glob(f"*{SUFFIX}")):
+        database = lock.with_name(lock.name.removesuffix(SUFFIX))
+        if owner_of(database) is not None:
+            return Place(root, database, root.absolute().name)
+    return None
 
 
 def socket_path(database: Path, environ: Mapping[str, str] | None = None) -> Path:

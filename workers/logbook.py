@@ -196,7 +196,7 @@ def human(line: Line) -> str:
     at = datetime.fromtimestamp(line.at, UTC).strftime("%H:%M:%S")
     bot = "" if line.bot_id == FLEET else f"{line.bot_id}: "
     exception = f"\n{line.exception}" if line.exception else ""
-    return f"{at} {logging.getLevelName(line.level).lower():8}{bot}{line.text}{exception}"
+    return f"{at} {logging.getLevelName(line.level).lower():8} {bot}{line.text}{exception}"
 
 
 @contextmanager

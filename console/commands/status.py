@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def command(root: Path, environment: str | None, as_json: bool, strict: bool) -> int:
     """Show every bot, those that need a person first.
 
-    Exit code 0: all is as wanted. 3: a bot that should run does not. 4: the fleet does not run; what is shown then
+    Exit code 0: all is as wanted. 3: a bot that should run does not, or the database refuses writes. 4: the fleet does not run; what is shown then
     is what was last written down.
     """
     from console.asking import ask_either
@@ -48,7 +48,11 @@ def verdict(status: Status, *, strict: bool) -> int:
 
     if not status["fleet"]["running"]:
         return exits.UNKNOWN
-    short = any(map(falls_short, status["bots"])) or (strict and any(map(degraded, status["bots"])))
+    short = (
+        any(map(falls_short, status["bots"]))
+        or bool(status["fleet"]["store_fault"])
+        or (strict and any(map(degraded, status["bots"])))
+    )
     return exits.NOT_RUNNING if short else exits.OK
 
 

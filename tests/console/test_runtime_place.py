@@ -9,7 +9,9 @@ import pytest
 
 from config.errors import ConfigError
 from console.errors import SocketUnusable
+from console.lock import Lock, Owner
 from console.place import find, make_private, socket_path
+from workers.clock import SystemClock
 
 
 def test_an_empty_folder_is_a_fleet_with_defaults(tmp_path: Path) -> None:
@@ -40,6 +42,18 @@ def test_a_bad_fleet_toml_is_a_configuration_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"fleet\.toml:1") as refused:
         find(tmp_path)
     assert refused.value.exit_code == 2
+
+
+@pytest.mark.anyio
+async def test_a_bad_edit_of_fleet_toml_locks_nobody_out_of_a_running_fleet(tmp_path: Path) -> None:
+    """While somebody owns a database of the folder, the fleet is found without fleet.toml; afterwards it is not."""
+    owner = Owner(1, "start", "0.1.0", "", 0.0)
+    lock = await Lock.take(tmp_path / "state.db", owner, SystemClock())
+    (tmp_path / "fleet.toml").write_text("[fleet\n")
+    assert find(tmp_path).database == tmp_path / "state.db"
+    lock.release()
+    with pytest.raises(ConfigError):
+        find(tmp_path)
 
 
 def test_no_folder_is_a_configuration_error(tmp_path: Path) -> None:

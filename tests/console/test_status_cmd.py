@@ -164,8 +164,9 @@ def test_judgement(made: BotRow, short: bool, worse: bool) -> None:
 
 
 def test_exit_codes() -> None:
-    """0 as wanted, 3 short, 3 degraded when strict, 4 not running."""
-    fleet = {"running": True}
+    """0 as wanted, 3 short, 3 while the database refuses writes, 3 degraded when strict, 4 not running."""
+    fleet = {"running": True, "store_fault": None}
+    assert verdict({"fleet": fleet | {"store_fault": "full"}, "bots": [row()]}, strict=False) == 3  # type: ignore[typeddict-item]
     bad = row(conditions={"throttled": {"status": True, "reason": ""}})
     assert verdict({"fleet": fleet, "bots": [row(), bad]}, strict=False) == 0  # type: ignore[typeddict-item]
     assert verdict({"fleet": fleet, "bots": [row(), bad]}, strict=True) == 3  # type: ignore[typeddict-item]
