@@ -49,6 +49,7 @@ class Asking:
     def __init__(self, sandbox: Sandbox, partition: Partition, http: Http, clock: ManualClock) -> None:
         self.engine = Engine(Providers(http, clock), clock)
         self.partition = partition
+        self.sandbox = sandbox
         self.reports: list[tuple[Condition, bool]] = []
         self.sections: dict[str, dict[str, object]] = {
             "llm": {"provider": "openai", "model": "double", "base_url": sandbox.model_url},
@@ -107,26 +108,80 @@ async def test_memory_is_what_the_file_says(
     assert roles == ["user", "assistant"] * (expected // 2)
 
 
-async def test_a_passing_failure_is_tried_again(sandbox: Sandbox, asking: Asking, clock: ManualClock) -> None:
-    """Two outages, then an answer; the condition follows."""
-    sandbox.model.faults.fail("chat", "server_error", times=2)
+async def asked_while_time_passes(asking: Asking, clock: ManualClock, *, step_s: float = 0.25) -> tuple[Answer, float]:
+    """Return an answer and how many seconds passed until it came."""
     answers: list[Answer] = []
+    calls = asking.sandbox.model
 
     async def one() -> None:
         answers.append(await asking.ask("hello"))
 
+    async def later() -> list[Answer]:
+        if calls.call_count > calls.answered and not answers:
+            await clock.advance(step_s)
+        return answers
+
+    began = clock.monotonic()
     async with anyio.create_task_group() as group:
         group.start_soon(one)
-        await eventually(lambda: asking.reports)
-        assert not answers
-
-        async def later() -> list[Answer]:
-            await clock.advance(0.5)
-            return answers
-
         await eventually(later)
-    assert (answers[0].text, answers[0].error) == ("hello", "")
-    assert [status for _, status in asking.reports] == [False, False, True]
+    return answers[0], clock.monotonic() - began
+
+
+async def test_a_passing_failure_is_tried_again(sandbox: Sandbox, asking: Asking, clock: ManualClock) -> None:
+    """Two outages, then an answer: the person gets it, and the model never counted as out of reach."""
+    sandbox.model.faults.fail("chat", "server_error", times=2)
+    answer, passed_s = await asked_while_time_passes(asking, clock)
+    assert (answer.text, answer.error) == ("hello", "")
+    assert sandbox.model.call_count == 3
+    assert passed_s >= 0.25 + 0.5
+    assert answer.latency_s == pytest.approx(passed_s, abs=0.5)
+    assert asking.reports == [(Condition.MODEL_REACHABLE, True)]
+
+
+async def test_a_failure_that_stays_is_given_up_after_three_tries(
+    sandbox: Sandbox, asking: Asking, clock: ManualClock
+) -> None:
+    """Three calls, no more; then the error text, and one report."""
+    sandbox.model.faults.fail("chat", "reset", times=None)
+    answer, _ = await asked_while_time_passes(asking, clock)
+    assert (answer.completion, answer.text) == (None, BotConfig().reply.error_text)
+    assert "cannot be reached" in answer.error
+    assert sandbox.model.call_count == 3
+    assert asking.reports == [(Condition.MODEL_REACHABLE, False)]
+
+
+async def test_a_servers_wish_for_patience_is_honoured(sandbox: Sandbox, asking: Asking, clock: ManualClock) -> None:
+    """Retry-After is the least wait before the next try."""
+    sandbox.model.faults.fail("chat", "flood", retry_after=7)
+    answer, passed_s = await asked_while_time_passes(asking, clock)
+    assert answer.text == "hello"
+    assert passed_s >= 7
+
+
+async def test_a_time_out_is_tried_again(sandbox: Sandbox, asking: Asking, clock: ManualClock) -> None:
+    """A call that takes longer than timeout_s is given up, and the next may do better."""
+    asking.sections["llm"] = {**asking.sections["llm"], "timeout_s": 5.0}
+    sandbox.model.faults.fail("chat", "hang")
+    answer, passed_s = await asked_while_time_passes(asking, clock)
+    assert answer.text == "hello"
+    assert passed_s >= 5
+
+
+async def test_an_edit_counts_from_the_next_turn(sandbox: Sandbox, asking: Asking) -> None:
+    """Prompt, memory and provider are read when a turn begins; the engine remembers nothing of an earlier file."""
+    await said(asking.partition, "q1", "a1")
+    await asking.ask("one")
+    asking.sections |= {"prompts": {"system": " "}, "memory": {"type": "none"}}
+    await asking.ask(" as it is ")
+    assert [m["content"] for m in sandbox.model.calls[-1].messages] == [" as it is "]
+    asking.sections["llm"] = {"provider": "echo"}
+    answer = await asking.ask("two")
+    assert (answer.text, answer.provider, sandbox.model.call_count) == ("two", "echo", 2)
+    asking.sections["llm"] = {"provider": "echo", "options": {"dely_s": 1}}
+    answer = await asking.ask("three")
+    assert answer.completion is None
+    assert "dely_s" in answer.error
 
 
 @pytest.mark.parametrize(("kind", "options"), [("unauthorized", {}), ("flood", {"retry_after": 60})])

@@ -70,21 +70,28 @@ class Engine:
         )
 
     async def _ask(self, llm: LlmSection, request: CompletionRequest, report: Report) -> tuple[Completion | None, str]:
-        """Ask up to TRIES times; return the completion, or None and what went wrong the last time."""
-        for tries in range(TRIES):
+        """Ask by rule; return the completion, or None and what went wrong the last time. Only the outcome is reported."""
+        try:
+            completion = await self._insist(llm, request)
+        except ProviderError as error:
+            report(Condition.MODEL_REACHABLE, False, str(error))
+            return None, str(error)
+        report(Condition.MODEL_REACHABLE, True, "")
+        return completion, ""
+
+    async def _insist(self, llm: LlmSection, request: CompletionRequest) -> Completion:
+        """Ask up to TRIES times. Raises the last ProviderError."""
+        tries = 0
+        while True:
             try:
-                completion = await self._providers.get(llm).complete(request)
+                return await self._providers.get(llm).complete(request)
             except ProviderError as error:
-                report(Condition.MODEL_REACHABLE, False, str(error))
                 wait_s = self._wait_s(error, tries)
                 if wait_s is None:
-                    return None, str(error)
+                    raise
                 logger.warning("the model gave no answer, trying again in %.1f s: %s", wait_s, error)
-                await self._clock.sleep(wait_s)
-            else:
-                report(Condition.MODEL_REACHABLE, True, "")
-                return completion, ""
-        raise AssertionError("the last try always ends the loop")
+            await self._clock.sleep(wait_s)
+            tries += 1
 
     @staticmethod
     def _wait_s(error: ProviderError, tries: int) -> float | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def build(config: BotConfig, remembered: Sequence[Message], question: str) -> CompletionRequest:
     """Return the request for one answer."""
     system = config.prompts.system
-    first = (Message(Role.SYSTEM, system),) if system else ()
+    first = (Message(Role.SYSTEM, system),) if system.strip() else ()
     llm = config.llm
     return CompletionRequest(
         llm.model, (*first, *remembered, Message(Role.USER, question)), llm.temperature, llm.max_output_tokens,

@@ -19,6 +19,9 @@ PROVIDERS: Final = {
 }
 """Value of `[llm] provider` → module:class, made as Class(config, http, clock)."""
 
+KEPT: Final = 4096
+"""Providers kept; keys that were exchanged long ago go first. One is made again in microseconds."""
+
 
 class Providers:
     """Makes providers and shares each between all bots with the same endpoint and key. Keys are never mixed."""
@@ -34,6 +37,8 @@ class Providers:
         found = self._made.get(key)
         if found is None:
             found = self._made[key] = self._make(config)
+            if len(self._made) > KEPT:
+                del self._made[next(iter(self._made))]
         return found
 
     def _make(self, config: LlmSection) -> Provider:

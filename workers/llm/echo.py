@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from workers.http import Http
 
 MODEL: Final = "echo"
-OPTIONS: Final = frozenset({"delay_s", "fail_rate"})
+OPTIONS: Final = frozenset({"delay_s", "fail_rate", "seed"})
 PIECE: Final = 16
 """Characters of one streamed piece."""
 
@@ -24,12 +24,14 @@ PIECE: Final = 16
 class EchoProvider:
     """Answers the last thing the user said.
 
-    `[llm.options]`: delay_s (seconds before the answer), fail_rate (share of calls that fail, 0 to 1).
+    `[llm.options]`: delay_s (seconds before the answer), fail_rate (share of calls that fail, 0 to 1), seed (a whole
+    number that decides which calls those are: the same seed fails the same calls, counted since the provider was made).
     """
 
     def __init__(self, config: LlmSection, http: Http, clock: Clock) -> None:
         del config, http
         self._clock = clock
+        self._calls = 0
 
     async def complete(self, request: CompletionRequest) -> Completion:
         """Answer with the question. Raises ProviderUnavailable by fail_rate, ProviderTimeout by delay_s."""
@@ -51,12 +53,20 @@ class EchoProvider:
         if unknown:
             raise ProviderRefused(f"echo has no option {min(unknown)!r}", f"its options: {', '.join(sorted(OPTIONS))}")
         delay_s = _number(request.options, "delay_s", float("inf"))
+        fail_rate = _number(request.options, "fail_rate", 1.0)
+        fails = self._fails(fail_rate, request.options.get("seed", 0)) if fail_rate else False
         if delay_s:
             await self._clock.sleep(min(delay_s, request.timeout_s))
         if delay_s > request.timeout_s:
             raise ProviderTimeout(f"echo took longer than {request.timeout_s:g} s")
-        if random.random() < _number(request.options, "fail_rate", 1.0):  # noqa: S311 (failing on purpose, no secret)
+        if fails:
             raise ProviderUnavailable("echo failed, as fail_rate asks it to")
+
+    def _fails(self, fail_rate: float, seed: object) -> bool:
+        if type(seed) is not int:
+            raise ProviderRefused(f"[llm.options] seed of echo must be a whole number, not {seed!r}")
+        self._calls += 1
+        return random.Random(f"{seed}:{self._calls}").random() < fail_rate  # noqa: S311 (failing on purpose, no secret)
 
 
 def _number(options: dict[str, Any], name: str, most: float) -> float:
