@@ -38,7 +38,7 @@ class Redactor:
 
     Found are: the secret as it is; percent-encoded in a URL, wholly or in part; escaped as in JSON or a repr; within
     base64, wherever it begins; for HTML. The known secrets may be replaced at any time, from any thread. A text costs
-    about 40 ns a character, however many secrets there are, and learning one 20 µs.
+    about 0.1 µs a character, however many secrets there are, and learning one 10 µs.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -77,12 +77,12 @@ class Redactor:
 
     def _spans_behind(self, text: str, escape: re.Pattern[str], decode: Callable[[str], str]) -> Iterator[_Span]:
         """Yield where secrets stand behind an encoding, in places of the text as it is."""
-        places = list(range(len(text) + 1))
+        places: list[int] = []
         for _ in range(_DEPTH):
-            decoded, into = _decoded(text, escape, decode)
-            if decoded == text:
+            if not escape.search(text):
                 return
-            text, places = decoded, [places[place] for place in into]
+            text, into = _decoded(text, escape, decode)
+            places = [places[place] for place in into] if places else into
             for start, end in self._spans(text):
                 last = end
                 while places[last] == places[end - 1]:  # an escape that stands for several characters goes as a whole
@@ -123,8 +123,7 @@ def _of_backslash(escape: str) -> str:
         except UnicodeDecodeError:
             return raw.decode("latin-1")
     if kind == "U":
-        number = int(escape[2:], 16)
-        return chr(number) if number < 0x110000 else "\ufffd"
+        return bytes.fromhex(escape[2:]).decode("utf-32-be", "replace")
     return _LETTERS.get(kind, kind)
 
 
