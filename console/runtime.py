@@ -41,7 +41,7 @@ from workers.clock import Clock, SystemClock
 from workers.http import Http
 from workers.journal import EventJournal
 from workers.llm import Providers
-from workers.logbook import Logbook, installed
+from workers.logbook import Logbook, installed, wants_colour
 from workers.metrics import Metrics
 from workers.pool import Pool
 from workers.redaction import Redactor
@@ -108,7 +108,7 @@ class Fleet:
         """
         before = self.snapshot.secrets
         if snapshot.secrets != before:
-            # A thousand secrets take 0.2 s to learn: in a thread, so that nobody waits.
+            # A thousand secrets take 20 ms to learn: in a thread, so that nobody waits.
             await anyio.to_thread.run_sync(self.logbook.redactor.replace_known, snapshot.secrets | before)
         self.logbook.set_level(snapshot.fleet.log.level)
 
@@ -250,7 +250,13 @@ def _open_logbook(stack: AsyncExitStack, snapshot: Snapshot, log_format: str | N
     """Lead all logging through a logbook; what fails from here on is told there, with its secrets taken out."""
     log = snapshot.fleet.log
     stream = cast("IO[str]", stack.enter_context(Spout(STDERR)))
-    book = Logbook(Redactor(snapshot.secrets), level=log.level, form=log_format or log.format, stream=stream)
+    book = Logbook(
+        Redactor(snapshot.secrets),
+        level=log.level,
+        form=log_format or log.format,
+        stream=stream,
+        colour=wants_colour(STDERR, os.environ),
+    )
     stack.enter_context(installed(book))
     stack.enter_context(Told())
     return book

@@ -16,6 +16,7 @@ BROAD_EXCEPTS = {
     "workers/keeper.py": "one bot fails for itself only",
     "workers/run.py": "the keeper's boundary: whatever a worker raises ends there",
     "workers/pool.py": "the pool outlives its parts",
+    "workers/logbook.py": "who logs must not fail for it, whatever the text's __str__ raises",
     "console/headless.py": "the boundary of the process",
     "console/parts.py": "restarts the parts of a running fleet",
     "console/web/app.py": "the boundary of a request",
