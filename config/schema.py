@@ -125,7 +125,7 @@ class LlmSection(Section):
     )
     timeout_s: float = key("Limit of one whole model call.", Effect.NEXT_TURN, "s", default=60.0, gt=0, le=3600)
     options: dict[str, Any] = key(
-        "Provider-specific options; of echo: delay_s, fail_rate.",
+        "Provider-specific options; of echo: delay_s, fail_rate, seed.",
         Effect.NEXT_TURN,
         default_factory=dict,
         example="{ delay_s = 0.5 }",
