@@ -32,6 +32,17 @@ env_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 """Gives `as_json: bool`."""
 
+follow_option = click.option("-f", "--follow", is_flag=True, help="Go on with what comes until Ctrl-C.")
+"""Gives `follow: bool`."""
+
+tail_option = click.option(
+    "-n", "--tail", default=100, show_default=True, type=click.IntRange(0, 100_000), help="How many to begin with."
+)
+"""Gives `tail: int`."""
+
+since_option = click.option("--since", metavar="WHEN", help="Nothing older: 10m, 2h, 3d, or 2026-01-31T18:00.")
+"""Gives `since: str | None`."""
+
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 """Gives `yes: bool`."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -55,6 +56,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Iterab
         return "  ".join(parts).rstrip()
 
     return "\n".join([line(header), *map(line, cells)])
+
+
+def fit(text: str) -> str:
+    """Return a table with every line cut to the terminal's width; whole where stdout is no terminal."""
+    if not sys.stdout.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(line if len(line) <= width else line[: width - 1] + "…" for line in text.split("\n"))
 
 
 def ago(seconds: float | None) -> str:

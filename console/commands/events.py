@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console import exits
-from console.options import env_option, examples, fleet_option, json_option
+from console.options import env_option, examples, fleet_option, follow_option, json_option, since_option, tail_option
 
 if TYPE_CHECKING:
     from console.control import EventLine
@@ -24,11 +24,9 @@ if TYPE_CHECKING:
 @click.argument("bots", metavar="[BOT]...", nargs=-1)
 @fleet_option
 @env_option
-@click.option("-f", "--follow", is_flag=True, help="Go on with new events until Ctrl-C.")
-@click.option(
-    "-n", "--tail", default=100, show_default=True, type=click.IntRange(0, 100_000), help="Events to begin with."
-)
-@click.option("--since", metavar="WHEN", help="Nothing older: 10m, 2h, 3d, or 2026-01-31T18:00.")
+@follow_option
+@tail_option
+@since_option
 @click.option(
     "--kind", "kinds", metavar="KIND", multiple=True, help="Only this kind (BotFailed, ReplySent, …); repeatable."
 )

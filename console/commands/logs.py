@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from console import exits
-from console.options import env_option, examples, fleet_option, json_option
+from console.options import env_option, examples, fleet_option, follow_option, json_option, since_option, tail_option
 
 if TYPE_CHECKING:
     from console.control import LogLine
@@ -27,11 +27,9 @@ _COLOURS: Final = {"warning": "yellow", "error": "red", "critical": "red"}
 @click.argument("bots", metavar="[BOT]...", nargs=-1)
 @fleet_option
 @env_option
-@click.option("-f", "--follow", is_flag=True, help="Go on with new lines until Ctrl-C.")
-@click.option(
-    "-n", "--tail", default=100, show_default=True, type=click.IntRange(0, 100_000), help="Lines to begin with."
-)
-@click.option("--since", metavar="WHEN", help="Nothing older: 10m, 2h, 3d, or 2026-01-31T18:00.")
+@follow_option
+@tail_option
+@since_option
 @click.option("--level", type=click.Choice(LEVELS), default="debug", help="The least level shown.")
 @click.option("--grep", metavar="RE", default="", help="Only lines in which the regular expression is found.")
 @json_option

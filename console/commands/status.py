@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 def command(root: Path, environment: str | None, as_json: bool, strict: bool) -> int:
     """Show every bot, those that need a person first.
 
-    Exit code 0: all is as wanted. 3: a bot that should run does not, or the database refuses writes. 4: the fleet does not run; what is shown then
-    is what was last written down.
+    Exit code 0: all is as wanted. 3: a bot that should run does not, or the database refuses writes. 4: the fleet
+    does not run; what is shown then is what was last written down.
     """
     from console.asking import ask_either
     from console.output import print_json
@@ -59,7 +59,7 @@ def verdict(status: Status, *, strict: bool) -> int:
 def show(status: Status) -> None:
     """Print a status for people."""
     from console.judgement import worst_first
-    from console.output import table
+    from console.output import fit, table
     from workers.clock import SystemClock
 
     now = SystemClock().now()
@@ -69,7 +69,8 @@ def show(status: Status) -> None:
     if status["bots"]:
         header = ("BOT", "PHASE", "FOR", "POLL", "INBOX", "OUTBOX", "TURNS", "ERRORS", "RESTARTS", "NOTE")
         rows = [cells(row, now) for row in worst_first(status["bots"])]
-        click.echo(_painted(table(header, rows, right=range(2, 9)), worst_first(status["bots"])))
+        # The note comes last and may be long: `bot info` and --json have the whole of it.
+        click.echo(_painted(fit(table(header, rows, right=range(2, 9))), worst_first(status["bots"])))
 
 
 def headline(fleet: FleetRow, now: float) -> str:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from anyio.lowlevel import checkpoint
 
 from config.errors import ConfigError, FleetError
 from console.attach import RemoteControl, connect
@@ -115,7 +116,7 @@ async def test_a_stream_that_falls_silent_is_given_up(tmp_path: Path, clock: Man
         lines = RemoteControl(path, clock).follow_logs(LogQuery())
         assert (await anext(lines))["text"] == "x"
         coming = asyncio.ensure_future(anext(lines))
-        await asyncio.sleep(0)
+        await checkpoint()
         await clock.advance(21)
         with pytest.raises(NoFleet, match="fallen silent"):
             await coming

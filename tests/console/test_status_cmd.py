@@ -14,6 +14,7 @@ import pytest
 from console.commands.status import headline, note, verdict
 from console.control import BotRow
 from console.judgement import degraded, falls_short, troubles, worst_first
+from console.output import fit
 from tests.operated import ROOT, World, botdeck, finish
 
 pytestmark = pytest.mark.timeout(60)
@@ -197,3 +198,15 @@ def test_names_of_strangers_steer_no_terminal() -> None:
     assert "\x1b" not in line
     assert "\x07" not in line
     assert "HELD" in line
+
+
+def test_lines_fit_a_terminal_and_stay_whole_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal a long note is cut to its width; what programs read is never cut."""
+    assert fit("x" * 500) == "x" * 500
+    terminal, side = os.openpty()
+    with os.fdopen(side, "w") as stdout, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", stdout)
+        patched.setenv("COLUMNS", "40")
+        assert [len(line) for line in fit("y" * 40 + "\n" + "z" * 41).split("\n")] == [40, 40]
+        assert fit("z" * 41).endswith("…")
+    os.close(terminal)
