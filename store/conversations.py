@@ -42,6 +42,12 @@ def grow(
     return int(connection.execute(_GROW, row).fetchone()[0])
 
 
+def contained(text: str) -> str:
+    """Return the pattern of LIKE for texts that contain a text, whatever the case (of ASCII letters)."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
 class Conversations:
     """The conversations of one bot."""
 
@@ -51,13 +57,20 @@ class Conversations:
         self._bot_id = bot_id
         self._reader = reader
 
-    async def recent(self, limit: int = 50) -> list[Conversation]:
-        """Return conversations, last spoken in first."""
+    async def recent(self, limit: int = 50, *, before_ms: int = 0, search: str = "") -> list[Conversation]:
+        """Return conversations, last spoken in first: before a moment (0: now), and with a text somewhere in them."""
+        wanted = "updated_ms < ?" if before_ms else "? = 0"
+        if search:
+            wanted += (
+                " AND EXISTS (SELECT 1 FROM messages m WHERE m.bot_id = c.bot_id AND m.client_id = c.client_id"
+                " AND m.conversation_id = c.conversation_id AND m.content LIKE ? ESCAPE '\\')"
+            )
         sql = (
             "SELECT client_id, conversation_id, user_id, channel, last_seq, turns, created_ms, updated_ms"
-            " FROM conversations WHERE bot_id = ? ORDER BY updated_ms DESC LIMIT ?"
+            f" FROM conversations c WHERE bot_id = ? AND {wanted} ORDER BY updated_ms DESC LIMIT ?"
         )
-        return [Conversation(*row) for row in await self._reader.fetch(sql, (self._bot_id, limit))]
+        asked = (self._bot_id, before_ms, *((contained(search),) if search else ()), limit)
+        return [Conversation(*row) for row in await self._reader.fetch(sql, asked)]
 
     async def count(self) -> int:
         """Return how many conversations there are."""

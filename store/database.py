@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from config.vocabulary import BOT_ID_PATTERN, FLEET, is_bot_id
-from store import backup, bots, journal, logs, metrics, moving, opening, retention, transfer
-from store.bots import SELECT, BotState, state_of
+from store import backup, inspection, moving, opening, retention, transfer
+from store.bots import BotState
 from store.errors import StoreError
-from store.ids import bots_in
+from store.everybody import Everybody
+from store.jobs import WriterStats
 from store.messages import StoredMessage
 from store.partition import Partition
 from store.reader import Reader
 from store.tails import Tails
-from store.writer import NoWriter, Writer, WriterStats
+from store.writer import NoWriter, Writer
 
-_OPEN_UPDATES: Final = "SELECT bot_id, count(*) FROM updates WHERE outcome IS NULL GROUP BY bot_id"
-_OPEN_SENDS: Final = "SELECT bot_id, count(*) FROM outbox WHERE state IN ('pending', 'attempting') GROUP BY bot_id"
-_TABLES: Final = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
+T = TypeVar("T")
 
 PROBE_BYTES: Final = 65_536
 """Written by a probe of a faulted file: room for a few turns, lest the fault comes and goes every second."""
@@ -42,17 +42,21 @@ class StoreStats:
     tail_characters: int
 
 
-class Store:
+class Store(Everybody):
     """One open database. Use as an async context manager, or call `close`.
 
-    `unclean` tells that the last process did not close it; `check` then says whether the file is whole.
+    `unclean` tells that the last process did not close it and that nobody has found it whole since: see `check`.
     """
 
-    def __init__(self, path: Path, writer: Writer, reader: Reader, *, unclean: bool = False) -> None:
+    def __init__(
+        self, path: Path, writer: Writer, reader: Reader, *, unclean: bool = False, durability: str = "full"
+    ) -> None:
         self.path = path
         self.unclean = unclean
-        self._writer = writer
-        self._reader = reader
+        self._durability = durability
+        self._beside = 0
+        self._probing = asyncio.Lock()
+        super().__init__(writer, reader)
         self._tails: Tails[StoredMessage] = Tails()
         self._pruner = retention.Pruner(writer, reader)
         self._partitions: dict[str, Partition] = {}
@@ -76,7 +80,9 @@ class Store:
             raise opening.cannot_open(path, error) from error
         writer = Writer(opened.connection, path, ids=opened.ids)
         async with AsyncExitStack() as undo:
-            store = await undo.enter_async_context(cls(path, writer, reader, unclean=opened.unclean))
+            store = await undo.enter_async_context(
+                cls(path, writer, reader, unclean=opened.unclean, durability=durability)
+            )
             for bot_id in await writer.write(transfer.unfinished):
                 await store.remove_partition(bot_id)
             undo.pop_all()
@@ -103,6 +109,8 @@ class Store:
         await self._writer.close()
 
     async def _mark_closed(self) -> None:
+        if self.unclean:
+            return  # it is checked at the next start, if this process did not get round to it
         try:
             await self._writer.write(lambda c: c.execute(opening.MARK, (FLEET, "no", 0)).rowcount)
         except StoreError:
@@ -124,6 +132,15 @@ class Store:
                 raise ValueError(f"{bot_id!r} is no bot_id; it must match {BOT_ID_PATTERN}")
             found = self._partitions[bot_id] = Partition(bot_id, self._writer, self._reader, self._tails)
         return found
+
+    async def status(self, bot_id: str) -> BotState | None:
+        """Return the state of one bot with what lies open for it; None for a bot never seen."""
+        partition = self.partition(bot_id)
+        state = await partition.state.load()
+        if state is None:
+            return None
+        inbox, outbox = await partition.updates.open_count(), await partition.outbox.open_count()
+        return replace(state, inbox_open=inbox, outbox_open=outbox)
 
     # --- health ------------------------------------------------------------------------------------------------
 
@@ -156,9 +173,29 @@ class Store:
     async def probe(self, now_ms: int) -> bool:
         """Try a small write, also while the file is at fault; True when it was committed and the fault is over.
 
-        Also finds out that the file was deleted or replaced. To be called every second while at fault, and now and
-        then when nothing else is written.
+        After an I/O error the file is first opened anew and checked, which takes some seconds a gigabyte. To be called
+        every second while at fault, and now and then when nothing else is written.
         """
+        async with self._probing:
+            if self._writer.doubtful and not await self._renewed():
+                return False
+            return await self._try_writing(now_ms)
+
+    async def _renewed(self) -> bool:
+        """Open the file anew; False when it cannot be trusted yet. A copy being made must end first."""
+        if self._beside:
+            return False
+        await self._reader.rest()
+        try:
+            await self._writer.renew(partial(opening.reopen, path=self.path, durability=self._durability))
+            await self._reader.resume()
+        except (StoreError, sqlite3.Error):
+            return False
+        finally:
+            self._tails.forget()
+        return True
+
+    async def _try_writing(self, now_ms: int) -> bool:
         blank = " " * (PROBE_BYTES if self._writer.fault is not None else 0)
         sql = opening.MARK.replace("'open'", "'probe'")
         try:
@@ -170,71 +207,39 @@ class Store:
             return False
         return True
 
+    def look(self) -> None:
+        """Find out that the file was deleted or replaced without reading or writing it: cheap enough for every second."""
+        self._writer.look()
+
     async def check(self, *, thorough: bool = False) -> list[str]:
         """Return what SQLite's quick check finds wrong, [] when the file is whole. Runs beside everything else.
 
-        thorough compares indexes with their tables too, as `PRAGMA integrity_check` does: some 10 s a gigabyte.
+        thorough compares indexes with their tables too, as `PRAGMA integrity_check` does: some 10 s a gigabyte. Damage
+        found here is a fault as if SQLite had met it: nothing is written any more. Cancelling is safe, and leaves the
+        check behind. Raises StoreError when the file cannot be looked at.
         """
-        return await asyncio.to_thread(opening.find_damage, self.path, thorough=thorough)
+        self._beside += 1
+        try:
+            found = await inspection.aside(partial(opening.find_damage, self.path, thorough=thorough))
+        finally:
+            self._beside -= 1
+        if found:
+            self._writer.report(inspection.corrupt(self.path, found))
+        else:
+            self.unclean = False
+        return found
+
+    async def _read_beside(self, work: Callable[[], T]) -> T:
+        """Do something long with a connection of its own, in a thread."""
+        self._beside += 1
+        try:
+            return await asyncio.to_thread(work)
+        finally:
+            self._beside -= 1
 
     async def integrity_check(self) -> list[str]:
         """Return what SQLite's full check finds wrong, [] when the file is whole."""
         return await self.check(thorough=True)
-
-    # --- the fleet as a whole ----------------------------------------------------------------------------------
-
-    async def bot_ids(self) -> list[str]:
-        """Return every bot that has rows in any table, in order; the fleet's own rows are left out."""
-        found: set[str] = set()
-        for (table,) in await self._reader.fetch(_TABLES):
-            rows = await self._reader.fetch(f"{bots_in(table)} SELECT bot_id FROM here WHERE bot_id NOTNULL")
-            found.update(bot_id for (bot_id,) in rows)
-        return sorted(found - {FLEET})
-
-    async def states(self) -> list[BotState]:
-        """Return the state of every bot ever seen, by bot_id."""
-        rows = await self._reader.fetch(f"{SELECT} WHERE bot_id <> ? ORDER BY bot_id", (FLEET,))
-        return [state_of(row) for row in rows]
-
-    async def statuses(self) -> list[BotState]:
-        """Return the state of every bot ever seen, by bot_id, with what lies open for it."""
-        counts = await self.open_counts()
-        states = await self.states()
-        return [
-            replace(s, inbox_open=counts[s.bot_id][0], outbox_open=counts[s.bot_id][1]) if s.bot_id in counts else s
-            for s in states
-        ]
-
-    async def save_states(self, rows: bots.StateRows, now_ms: int) -> None:
-        """Write columns of many bots' state rows in one transaction."""
-        await self._writer.write(lambda connection: bots.save_many(connection, rows, now_ms))
-
-    async def open_counts(self) -> dict[str, tuple[int, int]]:
-        """Return bot_id → (open updates, open sends), bots with none left out."""
-        inbox: dict[str, int] = dict(await self._reader.fetch(_OPEN_UPDATES))
-        outbox: dict[str, int] = dict(await self._reader.fetch(_OPEN_SENDS))
-        return {b: (inbox.get(b, 0), outbox.get(b, 0)) for b in inbox.keys() | outbox.keys()}
-
-    async def tail_events(
-        self, limit: int = 50, after_id: int = 0, kinds: Sequence[str] = (), *, since_ms: int = 0
-    ) -> list[journal.EventRow]:
-        """Return events of all bots, oldest first, as `Partition.events.tail` does for one."""
-        return await journal.tail_of_fleet(self._reader, limit, after_id, kinds, since_ms)
-
-    async def append_events(self, rows: Sequence[journal.NewEvent]) -> None:
-        """Append events of any bots in one transaction."""
-        if rows:
-            await self._writer.write(lambda connection: journal.append(connection, self._writer.ids, rows))
-
-    async def append_logs(self, rows: Sequence[logs.NewLog]) -> None:
-        """Append log lines of any bots in one transaction."""
-        if rows:
-            await self._writer.write(lambda connection: logs.append(connection, self._writer.ids, rows))
-
-    async def append_metrics(self, rows: Sequence[metrics.NewMetric]) -> None:
-        """Add roll-ups of any bots in one transaction."""
-        if rows:
-            await self._writer.write(lambda connection: metrics.add(connection, rows))
 
     # --- keeping house -----------------------------------------------------------------------------------------
 
@@ -250,11 +255,11 @@ class Store:
 
     async def backup(self, target: Path, *, overwrite: bool = False) -> None:
         """Copy the live database and verify the copy. Raises StoreError; a half-made copy is removed."""
-        await asyncio.to_thread(backup.copy, self.path, target, overwrite=overwrite)
+        await self._read_beside(partial(backup.copy, self.path, target, overwrite=overwrite))
 
     async def export_partition(self, bot_id: str, target: Path, *, overwrite: bool = False) -> int:
         """Write one bot's rows into a portable file; return how many. Raises StoreError."""
-        return await asyncio.to_thread(transfer.export, self.path, bot_id, target, overwrite=overwrite)
+        return await self._read_beside(partial(transfer.export, self.path, bot_id, target, overwrite=overwrite))
 
     async def import_partition(self, source: Path, bot_id: str | None = None, *, now_ms: int = 0) -> tuple[str, int]:
         """Read a portable file into the (empty) partition of bot_id, default: the bot it came from.

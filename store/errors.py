@@ -4,7 +4,8 @@ FleetError
 └── StoreError                the database cannot be used
     ├── StoreOpenError        it cannot be opened: path, permission, corruption, newer version
     ├── StoreFull             no room left on the device (the fleet waits, nothing is lost)
-    ├── StoreUnavailable      another write fault: read-only, I/O error (the fleet waits)
+    ├── StoreUnavailable      another write fault: read-only, locked, taken away (the fleet waits)
+    │   └── StoreDoubtful     an I/O error: the file is opened anew and checked before it is trusted again
     └── StoreCorrupt          SQLite says the file is damaged
 """
 
@@ -27,6 +28,10 @@ class StoreFull(StoreError):
 
 class StoreUnavailable(StoreError):
     """A write failed for a reason outside of the fleet (read-only, I/O); it may be asked again."""
+
+
+class StoreDoubtful(StoreUnavailable):
+    """The device reported an I/O error: what it holds may differ from what memory says, until the file is checked."""
 
 
 class StoreCorrupt(StoreError):

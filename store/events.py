@@ -11,6 +11,7 @@
 | TokenInUse | somebody else polls this bot's token | message |
 | HealthCheckFailed | a bot made no progress for too long | check, age_s |
 | LoopStalled | the event loop was blocked | duration_s, task, line |
+| FellBehind | a bot takes nothing more in until it has answered some; the rest waits at its server | reason |
 | MessageReceived | an update was committed to the inbox | update_id, chat_id |
 | MessagePoisoned | an update could not be understood and was set aside | update_id, error |
 | ReplySent | an answer has left | update_id, chat_id, parts, duration_s |
@@ -20,6 +21,7 @@
 | ConfigRejected | a change of the files was refused; the last good one runs | problems |
 | OperatorActed | somebody asked for something | action, actor, reason |
 | StoreFaulted, StoreRecovered | the database refuses, or takes, writes again | error |
+| NetworkLost, NetworkRegained | half the fleet cannot reach, or reaches again, its server | bots, reason; after_s |
 | FleetStarted, FleetStopped | the process took, or gave back, the fleet | pid, version |
 """
 
@@ -124,6 +126,13 @@ class LoopStalled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FellBehind(Event):
+    """A bot takes nothing more in until it has answered some; the rest waits at its server."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageReceived(Event):
     """An update was committed to the inbox."""
 
@@ -200,6 +209,21 @@ class StoreFaulted(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreRecovered(Event):
     """The database takes writes again."""
+
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkLost(Event):
+    """Half the fleet cannot reach its server."""
+
+    bots: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkRegained(Event):
+    """The fleet reaches its server again."""
 
     after_s: float
 

@@ -6,13 +6,12 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from store.errors import StoreCorrupt, StoreError, StoreFull, StoreUnavailable
+from store.errors import StoreCorrupt, StoreDoubtful, StoreError, StoreFull, StoreUnavailable
 
 _PRIMARY: Final = 0xFF
 _CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _OUTSIDE: Final = frozenset(
     {
-        sqlite3.SQLITE_IOERR,
         sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_CANTOPEN,
         sqlite3.SQLITE_PERM,
@@ -25,6 +24,7 @@ _OUTSIDE: Final = frozenset(
 
 FULL_HINT: Final = "free some disk space; the fleet goes on by itself"
 OUTSIDE_HINT: Final = "check the file, its folder and its device; the fleet goes on by itself"
+DOUBTFUL_HINT: Final = "check the device and the system's log; the file is checked, then the fleet goes on by itself"
 DAMAGED_HINT: Final = (
     "stop the fleet, move the file with its -wal and -shm away, restore a copy made by `botdeck backup`"
 )
@@ -35,6 +35,11 @@ def code_of(error: sqlite3.Error) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & _PRIMARY
 
 
+def _named(error: sqlite3.Error) -> str:
+    """Return what SQLite says with the name of its code, which alone tells a write from a sync."""
+    return f"{error} ({getattr(error, 'sqlite_errorname', 'SQLITE_IOERR')})"
+
+
 def fault_of(error: sqlite3.Error, path: Path) -> StoreError | None:
     """Return the StoreError a refusal amounts to; None when it is a mistake in what was asked (a constraint, SQL)."""
     code = code_of(error)
@@ -42,6 +47,15 @@ def fault_of(error: sqlite3.Error, path: Path) -> StoreError | None:
         return StoreFull(f"no room left to write {path}", FULL_HINT)
     if code in _CORRUPT:
         return StoreCorrupt(f"{path} is damaged: {error}", DAMAGED_HINT)
+    if code == sqlite3.SQLITE_IOERR:
+        return StoreDoubtful(f"the device of {path} fails: {_named(error)}", DOUBTFUL_HINT)
     if code in _OUTSIDE:
         return StoreUnavailable(f"cannot use {path}: {error}", OUTSIDE_HINT)
     return None
+
+
+def fault_in(error: BaseException, path: Path) -> StoreError | None:
+    """Return the fault of the file that whatever was raised in a transaction amounts to; None for a job's mistake."""
+    if isinstance(error, StoreUnavailable | StoreCorrupt):
+        return error
+    return fault_of(error, path) if isinstance(error, sqlite3.Error) else None

@@ -12,6 +12,10 @@ from typing import Final
 _NUMBERED: Final = (("events", "event_id"), ("logs", "log_id"), ("outbox", "outbox_id"), ("usage", "usage_id"))
 
 
+FOR_EVER_MS: Final = 2**52
+"""Later than any moment: about the year 144,000."""
+
+
 class Ids:
     """Gives ids. Used by the writer's thread only."""
 

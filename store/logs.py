@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from store.ids import Ids
+from store.ids import FOR_EVER_MS, Ids
 from store.reader import Reader
 from store.texts import storable
 
 _INSERT: Final = "INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?, ?)"
 _COLUMNS: Final = "log_id, bot_id, at_ms, level, logger, text, exception"
-_MATCH: Final = "log_id > ? AND log_id >= ? AND at_ms >= ? AND level >= ? ORDER BY log_id {order} LIMIT ?"
+_MATCH: Final = "log_id > ? AND log_id >= ? AND log_id < ? AND at_ms >= ? AND at_ms < ? AND level >= ? ORDER BY log_id {order} LIMIT ?"
 _TAIL: Final = f"SELECT {_COLUMNS} FROM logs WHERE bot_id = ? AND {_MATCH}"
 
 NewLog = tuple[str, int, int, str, str, str]
@@ -53,12 +53,16 @@ class Logs:
         self._bot_id = bot_id
         self._reader = reader
 
-    async def tail(self, limit: int = 100, since_ms: int = 0, min_level: int = 0, after_id: int = 0) -> list[LogRow]:
-        """Return lines since a moment and from a level upwards, oldest first.
+    async def tail(
+        self, limit: int = 100, since_ms: int = 0, min_level: int = 0, after_id: int = 0, *, before_ms: int = 0
+    ) -> list[LogRow]:
+        """Return lines since a moment, before another (0: now), and from a level upwards, oldest first.
 
         The last `limit` of them; with after_id the first `limit` behind it, so that a follower misses none.
         """
         sql = _TAIL.format(order="ASC" if after_id else "DESC")
-        asked = (self._bot_id, after_id, since_ms * 1000, since_ms, min_level, limit)
+        end_ms = before_ms or FOR_EVER_MS
+        # Ids run ahead of the clock where many came at once: the bound by id is a second wider than that by time.
+        asked = (self._bot_id, after_id, since_ms * 1000, (end_ms + 1000) * 1000, since_ms, end_ms, min_level, limit)
         rows = await self._reader.fetch(sql, asked)
         return [LogRow(*row) for row in (rows if after_id else reversed(rows))]

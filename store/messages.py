@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
+from store.conversations import contained
 from store.reader import Reader
 from store.tails import Tails
 
@@ -74,3 +75,16 @@ class Messages:
         finally:
             self._tails.abandon(key, ticket)
         return found
+
+    async def page(
+        self, client_id: str, conversation_id: str, limit: int, *, before_seq: int = 0, search: str = ""
+    ) -> list[StoredMessage]:
+        """Return the last messages before a number (0: of all) that contain a text, oldest first; past the cache."""
+        sql = (
+            "SELECT seq, role, content, created_ms, update_id FROM messages"
+            " WHERE bot_id = ? AND client_id = ? AND conversation_id = ? AND (? = 0 OR seq < ?)"
+            " AND content LIKE ? ESCAPE '\\' ORDER BY seq DESC LIMIT ?"
+        )
+        key = (self._bot_id, client_id, conversation_id)
+        rows = await self._reader.fetch(sql, (*key, before_seq, before_seq, contained(search), limit))
+        return [StoredMessage(*row) for row in reversed(rows)]

@@ -15,6 +15,13 @@ _UPSERT: Final = (
     " minimum = min(minimum, excluded.minimum), maximum = max(maximum, excluded.maximum)"
 )
 
+_STEPS: Final = (
+    "WITH RECURSIVE names(name) AS (SELECT min(name) FROM metrics WHERE bot_id = ?1 UNION ALL"
+    " SELECT (SELECT min(name) FROM metrics WHERE bot_id = ?1 AND name > names.name) FROM names WHERE name NOTNULL)"
+    " SELECT m.name, (m.minute - ?2) / ?3, sum(m.count), sum(m.total), max(m.maximum) FROM names CROSS JOIN metrics m"
+    " WHERE m.bot_id = ?1 AND m.name = names.name AND m.minute >= ?2 AND m.minute < ?4 GROUP BY 1, 2"
+)
+
 NewMetric = tuple[str, str, int, int, float, float, float]
 """(bot_id, name, minute, count, total, minimum, maximum)."""
 
@@ -51,3 +58,7 @@ class MetricRows:
             " WHERE bot_id = ? AND name = ? AND minute >= ? AND minute < ? ORDER BY minute"
         )
         return [MetricRow(*row) for row in await self._reader.fetch(sql, (self._bot_id, name, from_minute, to_minute))]
+
+    async def steps(self, from_minute: int, to_minute: int, step: int) -> list[tuple[str, int, int, float, float]]:
+        """Return (name, number of the step, count, total, maximum) for every step of so many minutes that has any."""
+        return await self._reader.fetch(_STEPS, (self._bot_id, from_minute, step, to_minute))

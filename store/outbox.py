@@ -25,7 +25,11 @@ _ATTEMPTING: Final = (
     " WHERE bot_id = ? AND outbox_id = ? AND state = 'pending'"
 )
 _WAITING: Final = "UPDATE outbox SET state = 'pending' WHERE bot_id = ? AND outbox_id = ? AND state = 'attempting'"
-_AMBIGUOUS: Final = "UPDATE outbox SET ambiguous = ambiguous + 1 WHERE bot_id = ? AND outbox_id = ?"
+# Only a send on its way can be in doubt, and it leaves that state with the count: it is counted once, whoever asks again.
+_AMBIGUOUS: Final = (
+    "UPDATE outbox SET ambiguous = ambiguous + 1, state = ?, error = ?, finished_ms = ?"
+    " WHERE bot_id = ? AND outbox_id = ? AND state = 'attempting'"
+)
 _AMBIGUOUS_BOT: Final = (
     "INSERT INTO bots (bot_id, ambiguous_sends, created_ms, updated_ms) VALUES (?, 1, ?, ?)"
     " ON CONFLICT (bot_id) DO UPDATE SET ambiguous_sends = ambiguous_sends + 1"
@@ -142,18 +146,18 @@ class Outbox:
         """Note that a send was refused for good."""
         await self._change(_ENDED, ("failed", storable(error), now_ms, self._bot_id, outbox_id))
 
-    async def skipped(self, outbox_id: int, error: str, now_ms: int) -> None:
-        """Note that a send is not made, by policy."""
-        await self._change(_ENDED, ("skipped", storable(error), now_ms, self._bot_id, outbox_id))
-
     async def _change(self, sql: str, row: tuple[object, ...]) -> None:
         await self._writer.write(lambda connection: connection.execute(sql, row).rowcount)
 
-    async def ambiguous(self, outbox_id: int, now_ms: int) -> None:
-        """Count a send cut off in flight, in its row and for the bot."""
+    async def ambiguous(self, outbox_id: int, now_ms: int, *, skipped: str = "") -> None:
+        """Count a send cut off in flight, in its row and for the bot; with that it is `pending` again.
+
+        With a reason in skipped it is closed instead. A send that is not `attempting` is left as it is.
+        """
+        end = ("skipped", storable(skipped), now_ms) if skipped else ("pending", "", None)
 
         def job(connection: sqlite3.Connection) -> None:
-            if connection.execute(_AMBIGUOUS, (self._bot_id, outbox_id)).rowcount:
+            if connection.execute(_AMBIGUOUS, (*end, self._bot_id, outbox_id)).rowcount:
                 connection.execute(_AMBIGUOUS_BOT, (self._bot_id, now_ms, now_ms))
 
         await self._writer.write(job)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import aiosqlite
 
-from store.errors import StoreError
+from store.errors import StoreDoubtful, StoreError
 from store.faults import fault_of
 
 CONNECTIONS: Final = 2
@@ -37,17 +37,34 @@ class Reader:
         self._path = path
         self._connections = connections
         self._busy = [0] * len(connections)
+        self._count = CONNECTIONS
+        self._resting = False
 
     @classmethod
     async def open(cls, path: Path, *, count: int = CONNECTIONS) -> Reader:
         """Open the connections. Raises sqlite3.Error; none stays open then."""
         async with AsyncExitStack() as undo:  # a connection left open would keep the process from ending
             reader = cls(path, [])
+            reader._count = count
             undo.push_async_callback(reader.close)
-            for _ in range(count):
-                await reader._connect()
+            await reader.resume()
             undo.pop_all()
         return reader
+
+    async def rest(self) -> None:
+        """Close the connections for a while; what is asked meanwhile raises StoreDoubtful."""
+        self._resting = True
+        await self.close()
+
+    async def resume(self) -> None:
+        """Open the connections. Raises sqlite3.Error; none is open then."""
+        try:
+            for _ in range(self._count):
+                await self._connect()
+        except BaseException:
+            await self.close()
+            raise
+        self._resting = False
 
     async def _connect(self) -> None:
         connection = await aiosqlite.connect(address(self._path), uri=True, isolation_level=None, cached_statements=64)
@@ -59,16 +76,19 @@ class Reader:
 
     async def fetch(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """Return all rows. Raises StoreError when the file cannot be read, or is closed. Cancelling is safe."""
+        if self._resting:
+            raise StoreDoubtful(f"{self._path} is being opened anew")
         if not self._connections:
             raise StoreError(f"{self._path} is closed")
-        chosen = self._busy.index(min(self._busy))
-        self._busy[chosen] += 1
+        busy = self._busy  # of these connections: they may be closed and others opened meanwhile
+        chosen = busy.index(min(busy))
+        busy[chosen] += 1
         try:
             rows = await self._connections[chosen].execute_fetchall(sql, parameters)
         except sqlite3.Error as error:
             raise self._failed(error) from error
         finally:
-            self._busy[chosen] -= 1
+            busy[chosen] -= 1
         return rows  # type: ignore[return-value]  # aiosqlite says Iterable, sqlite3 gives a list of tuples
 
     def _failed(self, error: sqlite3.Error) -> Exception:
@@ -79,6 +99,6 @@ class Reader:
 
     async def close(self) -> None:
         """Close every connection. Safe to call twice."""
-        connections, self._connections = self._connections, []
+        connections, self._connections, self._busy = self._connections, [], []
         for connection in connections:
             await connection.close()

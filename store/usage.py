@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from store.ids import Ids
+from store.ids import Ids, bots_in
 from store.reader import Reader
 
 _INSERT: Final = "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+_SPENT: Final = (
+    f"{bots_in('usage')} SELECT u.bot_id, u.provider, u.model, sum(u.input_tokens), sum(u.output_tokens), sum(u.cached_tokens)"
+    " FROM here CROSS JOIN usage u WHERE u.bot_id = here.bot_id AND u.usage_id >= ? AND u.at_ms >= ?"
+    " GROUP BY u.bot_id, u.provider, u.model"
+)
+
+Spent = tuple[str, str, str, int, int, int]
+"""(bot_id, provider, model, input, output, cached tokens)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,11 @@ def add(
     connection.execute(_INSERT, (bot_id, ids.next(now_ms), now_ms, *who, update_id, *cost, tokens.latency_ms))
 
 
+async def spent_since(reader: Reader, since_ms: int) -> list[Spent]:
+    """Return what every bot spent since a moment, per provider and model."""
+    return await reader.fetch(_SPENT, (since_ms * 1000, since_ms))
+
+
 class UsageRows:
     """The usage of one bot."""
 
@@ -58,6 +74,18 @@ class UsageRows:
     def __init__(self, bot_id: str, reader: Reader) -> None:
         self._bot_id = bot_id
         self._reader = reader
+
+    async def of_updates(self, update_ids: Sequence[int]) -> dict[int, Tokens]:
+        """Return update_id → what its turn took, of the newest 1,000 turns; those not found are left out."""
+        sql = (
+            "SELECT update_id, provider, model, input_tokens, output_tokens, cached_tokens, latency_ms FROM"
+            " (SELECT * FROM usage WHERE bot_id = ? ORDER BY usage_id DESC LIMIT 1000) WHERE update_id IN (%s)"
+        )
+        if not update_ids:
+            return {}
+        marks = ", ".join("?" * len(update_ids))
+        rows = await self._reader.fetch(sql % marks, (self._bot_id, *update_ids))
+        return {row[0]: Tokens(*row[1:]) for row in rows}
 
     async def totals(self, since_ms: int = 0) -> list[UsageTotal]:
         """Return sums since a moment, per provider and model."""

@@ -8,24 +8,23 @@ each fails or succeeds alone: a job must be safe to run twice.
 from __future__ import annotations
 
 import asyncio
-import os
 import queue
 import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
-from store.errors import StoreCorrupt, StoreError, StoreUnavailable
-from store.faults import fault_of
+from store import opening
+from store.errors import StoreCorrupt, StoreDoubtful, StoreError, StoreUnavailable
+from store.faults import DOUBTFUL_HINT, fault_in
+from store.files import Files
 from store.ids import Ids
+from store.jobs import Trial, Uncopied, Waiting, WriterStats, apart
 
 T = TypeVar("T")
 R = TypeVar("R")
-Job = Callable[[sqlite3.Connection], Any]
 
 GROUP_LIMIT: Final = 512
 """Jobs in one transaction at most: bounds how long the first of them waits."""
@@ -33,51 +32,8 @@ GROUP_LIMIT: Final = 512
 CAPACITY: Final = 10_000
 """Jobs waiting at most; whoever comes then waits for room."""
 
-CHECKPOINT_JOBS: Final = 1_000
-"""After so many jobs the log is copied into the file, at a moment when nobody waits for a commit."""
-
-
-@dataclass(slots=True)
-class WriterStats:
-    """What the writer has done since it was made. Written by its thread; read anywhere."""
-
-    groups: int = 0
-    jobs: int = 0
-    rows: int = 0
-    last_group: int = 0
-    largest_group: int = 0
-    checkpoints: int = 0
-    wal_pages: int = 0
-    """Pages in the log at the last checkpoint."""
-
-
-class _Waiting:
-    """One job, whoever waits for it, and what is to be done on the loop once it is committed."""
-
-    __slots__ = ("committed", "future", "job")
-
-    def __init__(self, job: Job, future: asyncio.Future[Any], committed: Callable[[Any], Any] | None) -> None:
-        self.job = job
-        self.future = future
-        self.committed = committed
-
-
-class _Trial:
-    """Takes whatever is raised inside, to hand it to the one who asked: a job's mistake is its caller's."""
-
-    __slots__ = ("error",)
-
-    def __init__(self) -> None:
-        self.error: BaseException | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        self.error = error
-        return True
+_OVERWRITE: Final = "UPDATE meta SET updated_ms = updated_ms + 1 WHERE key = 'open'"
+"""Changes something: SQLite writes nothing for a row that stays as it is."""
 
 
 class Writer:
@@ -94,12 +50,13 @@ class Writer:
         self.ids = ids or Ids()
         self._connection = connection
         self._path = path
-        self._files = {name: _identity(name) for name in (str(path), f"{path}-wal")}
+        self._files = Files(path)
+        self._uncopied = Uncopied()
         self._capacity = capacity
         self._loop = asyncio.get_running_loop()
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
+        self._barred: StoreError | None = None
         self._pending = 0
-        self._unchecked = 0
         self._room = asyncio.Event()
         self._changed = asyncio.Event()
         self._closed = False
@@ -116,6 +73,11 @@ class Writer:
         """Whether `close` was called."""
         return self._closed
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether only `renew` can make the file take writes again."""
+        return isinstance(self._barred, StoreDoubtful)
+
     async def write(
         self,
         job: Callable[[sqlite3.Connection], T],
@@ -126,7 +88,8 @@ class Writer:
         """Run job inside a transaction; return its result once it is committed.
 
         Waits for room when `capacity` jobs are pending. Raises StoreFull, StoreUnavailable or StoreCorrupt when
-        the file refuses (nothing of the job is then stored), StoreError when it is closed, or what the job raised.
+        the file refuses (nothing of the job is then stored, but for an I/O error, after which it may turn out to be),
+        StoreError when it is closed, or what the job raised.
         When the caller is cancelled, the job may still be committed; committed(result) is then called all the
         same, on the loop, before anybody learns of the commit. It must not raise.
         """
@@ -140,7 +103,7 @@ class Writer:
             raise self.fault
         future: asyncio.Future[Any] = self._loop.create_future()
         self._pending += 1
-        self._queue.put(_Waiting(job, future, committed))
+        self._queue.put(Waiting(job, future, committed))
         return cast("T", await future)
 
     async def changed(self) -> None:
@@ -149,7 +112,29 @@ class Writer:
 
     def report(self, fault: StoreError) -> None:
         """Note a fault that reading met: the file is one, whoever finds it broken."""
+        self._bar(fault)
         self._set_fault(fault)
+
+    def look(self) -> None:
+        """Find out whether the file was deleted or replaced, by its name alone: two looks at the folder."""
+        if self.fault is None and not self._closed:
+            try:
+                self._still_ours()
+            except StoreUnavailable as fault:
+                self._set_fault(fault)
+
+    async def renew(self, replace: Callable[[sqlite3.Connection], sqlite3.Connection]) -> None:
+        """Have the connection replaced by a trustworthy one, on the writer's thread.
+
+        Nothing but this ends a StoreDoubtful; `fault` stays until a probe was committed after it. Raises StoreError,
+        also for what replace raises; it may be tried again then.
+        """
+        if self._closed:
+            raise StoreError(f"{self._path} is closed")
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._pending += 1
+        self._queue.put(Waiting(replace, future, None, renewal=True))
+        await future
 
     async def close(self) -> None:
         """Commit what was asked for, then end the thread and close the connection. Safe to call twice, to cancel."""
@@ -164,7 +149,7 @@ class Writer:
     def _run(self) -> None:
         running = True
         while running:
-            group: list[_Waiting] = []
+            group: list[Waiting] = []
             item = self._queue.get()
             while item is not None:
                 group.append(item)
@@ -172,31 +157,41 @@ class Writer:
                     break
                 item = self._queue.get()
             running = item is not None
-            if group:
-                self._work(group)
+            for jobs in apart(group):
+                self._work(jobs)
         with suppress(sqlite3.Error):  # a file that refuses even this is checked at the next start
-            self._connection.close()
+            if self._barred is None:
+                self._connection.close()
+            else:
+                opening.leave(self._connection, self._path)
 
-    def _work(self, group: list[_Waiting]) -> None:
+    def _work(self, group: list[Waiting]) -> None:
+        if group[0].renewal:
+            self._tell(group, *self._renew(group[0]))
+            return
+        if self._barred is not None:
+            self._tell(group, [self._barred] * len(group), self._barred)
+            return
         before = self._connection.total_changes
         answers, fault = self._attempt(group)
-        stats = self.stats
-        stats.groups += 1
-        stats.jobs += len(group)
-        stats.rows += self._connection.total_changes - before
-        stats.last_group = len(group)
-        stats.largest_group = max(stats.largest_group, len(group))
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(self._deliver, group, answers, fault)
-        self._unchecked += len(group)
-        if fault is None and self._unchecked >= CHECKPOINT_JOBS and self._queue.empty():
+        self._tell(group, answers, fault)
+        if fault is not None:
+            return
+        rows = self._connection.total_changes - before
+        self.stats.note(len(group), rows)
+        self._uncopied.note(len(group), rows)
+        if self._uncopied.due(self._files.log_bytes, idle=self._queue.empty()):
             self._checkpoint()
 
-    def _attempt(self, group: list[_Waiting]) -> tuple[list[Any], StoreError | None]:
+    def _tell(self, group: list[Waiting], answers: list[Any], fault: StoreError | None) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._deliver, group, answers, fault)
+
+    def _attempt(self, group: list[Waiting]) -> tuple[list[Any], StoreError | None]:
         """Run a group in one transaction; return an answer or exception per job, and the fault if there is one."""
         connection = self._connection
         answers: list[Any] = []
-        with _Trial() as trial:
+        with Trial() as trial:
             connection.execute("BEGIN IMMEDIATE")
             answers += [item.job(connection) for item in group]
             connection.execute("COMMIT")
@@ -204,14 +199,15 @@ class Writer:
         if trial.error is None:
             return answers, None
         self._rollback()
-        fault = self._fault_in(trial.error)
+        fault = fault_in(trial.error, self._path)
         if fault is not None:
+            self._bar(fault)
             return [fault] * len(group), fault
         if len(group) == 1:
             return [trial.error], None
         return self._one_by_one(group)
 
-    def _one_by_one(self, group: list[_Waiting]) -> tuple[list[Any], StoreError | None]:
+    def _one_by_one(self, group: list[Waiting]) -> tuple[list[Any], StoreError | None]:
         answers: list[Any] = []
         fault: StoreError | None = None
         for item in group:
@@ -219,19 +215,33 @@ class Writer:
             answers += answer
         return answers, fault
 
+    def _renew(self, item: Waiting) -> tuple[list[Any], StoreError | None]:
+        """Replace the connection; what was asked before and refused stays refused."""
+        with Trial() as trial:
+            self._still_ours()
+            with suppress(sqlite3.Error):  # writes over the frames whose sync failed, if the device takes it
+                self._connection.execute(_OVERWRITE)
+            self._connection = item.job(self._connection)
+            self._files.again()
+        if trial.error is None:
+            self._barred = None
+            self._uncopied.clear(0)
+            return [None], self.fault
+        fault = fault_in(trial.error, self._path)
+        if isinstance(trial.error, OSError):
+            fault = StoreDoubtful(f"the device of {self._path} fails: {trial.error.strerror}", DOUBTFUL_HINT)
+        if fault is not None:
+            self._bar(fault)
+        return [fault or trial.error], fault or self._barred
+
+    def _bar(self, fault: StoreError) -> None:
+        """Commit nothing more, not even what waits in the queue, when the file is not what it seems to be."""
+        if isinstance(fault, StoreDoubtful | StoreCorrupt) and not isinstance(self._barred, StoreCorrupt):
+            self._barred = fault
+
     def _still_ours(self) -> None:
         """Raise StoreUnavailable when what was just committed went into a file that has no name any more."""
-        for name, identity in self._files.items():
-            if _identity(name) != identity:
-                raise StoreUnavailable(
-                    f"{name} was deleted or replaced while the fleet runs",
-                    "put the same file back, or stop the fleet and start it again",
-                )
-
-    def _fault_in(self, error: BaseException) -> StoreError | None:
-        if isinstance(error, StoreUnavailable):
-            return error
-        return fault_of(error, self._path) if isinstance(error, sqlite3.Error) else None
+        self._files.check()
 
     def _rollback(self) -> None:
         if self._connection.in_transaction:
@@ -239,15 +249,20 @@ class Writer:
                 self._connection.execute("ROLLBACK")
 
     def _checkpoint(self) -> None:
-        """Copy the log into the file. A failure costs nothing but a longer log: commits go on, and report it."""
-        self._unchecked = 0
-        with suppress(sqlite3.Error):
+        """Copy the log into the file. No room for it costs a longer log only; an I/O error puts the file in doubt."""
+        self._uncopied.clear(self._files.log_bytes)
+        try:
             self.stats.wal_pages = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
             self.stats.checkpoints += 1
+        except sqlite3.Error as error:
+            fault = fault_in(error, self._path)
+            if isinstance(fault, StoreDoubtful | StoreCorrupt):
+                self._bar(fault)
+                self._tell([], [], fault)
 
     # --- back on the loop --------------------------------------------------------------------------------------
 
-    def _deliver(self, group: list[_Waiting], answers: list[Any], fault: StoreError | None) -> None:
+    def _deliver(self, group: list[Waiting], answers: list[Any], fault: StoreError | None) -> None:
         self._pending -= len(group)
         if self._pending < self._capacity:
             self._room.set()
@@ -266,6 +281,7 @@ class Writer:
     def _set_fault(self, fault: StoreError | None) -> None:
         if self.fault is not None and not _may_pass(self.fault):
             return
+        fault = self._barred if fault is None else fault
         if (fault is None) != (self.fault is None):
             self._changed.set()
             self._changed = asyncio.Event()
@@ -280,6 +296,7 @@ class NoWriter(Writer):
         self.stats = WriterStats()
         self.ids = Ids()
         self._path = path
+        self._barred = None
         self._pending = 0
         self._closed = True
         self._changed = asyncio.Event()
@@ -301,11 +318,3 @@ class NoWriter(Writer):
 def _may_pass(fault: StoreError) -> bool:
     """Damage does not go away by itself: to write on would spread it."""
     return not isinstance(fault, StoreCorrupt)
-
-
-def _identity(name: str) -> tuple[int, int]:
-    try:
-        found = os.stat(name)  # noqa: PTH116 (called for every group: half the cost of Path.stat)
-    except OSError:
-        return (0, 0)
-    return (found.st_dev, found.st_ino)

@@ -31,6 +31,7 @@ class Ledger:
     def note(self, record: Record) -> None:
         """Have a record written down, as it will be then."""
         self._changed[record.bot_id] = record
+        self._services.metrics.figures.changed.add(record.bot_id)
         self._news.set()
 
     def knows(self, bot_id: str) -> bool:
@@ -60,7 +61,8 @@ class Ledger:
         try:
             await self._services.store.save_states(rows, self._services.now_ms())
         except StoreError as error:
-            logger.warning("the state of %d bots is not written down yet: %s", len(rows), error)
+            if self._services.store.fault is None:  # else the watch of the store has told
+                logger.warning("the state of %d bots is not written down yet: %s", len(rows), error)
             for record in records.values():
                 self._changed.setdefault(record.bot_id, record)
             self._news.set()

@@ -72,7 +72,7 @@ class OnePartitionChanges(RuleBasedStateMachine):
             outbox.waiting,
             lambda n: outbox.ambiguous(n, NOW_MS),
             lambda n: outbox.failed(n, text, NOW_MS),
-            lambda n: outbox.skipped(n, text, NOW_MS),
+            lambda n: outbox.ambiguous(n, NOW_MS, skipped=text),
             lambda n: self.mine.finish_sends([(n, 5)], NOW_MS),
         ]
         for sent in self.run(outbox.open())[:2]:

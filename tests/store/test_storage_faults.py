@@ -36,9 +36,9 @@ def mount(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(["mount", *arguments], capture_output=True, check=False)
 
 
-async def talk_until_fault(store: Store, limit: int = 5000) -> tuple[int, StoreError]:
+async def talk_until_fault(store: Store, first: int = 0, limit: int = 5000) -> tuple[int, StoreError]:
     """Answer updates with long texts until the store refuses; return how many turns were acknowledged, and why."""
-    for number in range(limit):
+    for number in range(first, limit):
         try:
             await converse(store, "a", number, answer="x" * 8000)
         except StoreError as error:
@@ -115,8 +115,9 @@ async def main():
     store = await Store.open(Path(sys.argv[1]), now_ms=NOW_MS)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
     done, error = await talk_until_fault(store)
+    while await store.probe(NOW_MS):  # the log emptied into the file makes room for some more
+        done, error = await talk_until_fault(store, done)
     waiting = asyncio.ensure_future(insist(store, done))
-    assert not await store.probe(NOW_MS)
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     assert await store.probe(NOW_MS)
     await waiting
@@ -133,7 +134,7 @@ def test_a_limit_on_file_size_is_a_fault_that_passes(path: Path) -> None:
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 0, ended.stderr
     name, done = ended.stdout.split()
-    assert name in {"StoreUnavailable", "StoreFull"}
+    assert name in {"StoreDoubtful", "StoreFull"}
     assert query(path, "SELECT turns FROM bots") == [(int(done) + 1,)]
     assert query(path, "PRAGMA integrity_check") == [("ok",)]
 

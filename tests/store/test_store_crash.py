@@ -60,7 +60,7 @@ async def main():
             at("-")
         writer._still_ours = committed
     elif POINT == "in a checkpoint":
-        import store.writer as module
+        import store.jobs as module
         module.CHECKPOINT_JOBS = 40
         checkpoint = writer._checkpoint
         def half():

@@ -108,7 +108,10 @@ async def test_a_turn_without_an_update_may_be_recorded(store: Store) -> None:
 
 
 async def test_a_send_goes_through_its_states(store: Store, path: Path) -> None:
-    """pending → attempting → back to pending → attempting → sent; a finished send changes no more."""
+    """pending → attempting → back to pending → attempting → in doubt → attempting → sent; a finished send changes no more.
+
+    A doubt is counted once, however often it is asked for, and only of a send that was on its way.
+    """
     outbox = store.partition("a").outbox
     (first, second, third) = await outbox.add([NewSend(7, "7", "sendMessage", "{}")] * 3, NOW_MS)
     await outbox.attempting(first, NOW_MS)
@@ -118,14 +121,18 @@ async def test_a_send_goes_through_its_states(store: Store, path: Path) -> None:
     await outbox.ambiguous(first, NOW_MS)
     await outbox.ambiguous(first, NOW_MS)
     await outbox.ambiguous(12345, NOW_MS)
+    assert [s.state for s in await outbox.open()] == ["pending", "pending", "pending"]
+    await outbox.attempting(first)
     await outbox.sent(first, 55, NOW_MS + 1)
     await outbox.failed(second, "refused", NOW_MS)
-    await outbox.skipped(third, "in doubt", NOW_MS)
+    await outbox.attempting(third)
+    await outbox.ambiguous(third, NOW_MS, skipped="in doubt")
+    await outbox.ambiguous(third, NOW_MS)
     for late in (outbox.attempting(first), outbox.failed(first, "x", NOW_MS), outbox.sent(second, 1, NOW_MS)):
         await late
     seen = [(s.state, s.message_id, s.attempts, s.ambiguous, s.error, s.params) for s in await outbox.recent()]
     assert seen == [
-        ("skipped", None, 0, 0, "in doubt", "{}"), ("failed", None, 0, 0, "refused", "{}"), ("sent", 55, 2, 2, "", ""),
+        ("skipped", None, 1, 1, "in doubt", "{}"), ("failed", None, 0, 0, "refused", "{}"), ("sent", 55, 3, 1, "", ""),
     ]  # fmt: skip
     assert (await outbox.open(), await outbox.open_count()) == ([], 0)
     assert query(path, "SELECT ambiguous_sends FROM bots") == [(2,)]

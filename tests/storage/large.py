@@ -1,0 +1,177 @@
+"""A database of gigabytes under load: opening, checking, turns, a backup and pruning while messages come in."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import resource
+import sqlite3
+import statistics
+import time
+from collections.abc import Awaitable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from store import retention
+from store.database import Store
+from tests.store.filling import DAY_MS, NOW_MS, turn, update
+
+BOTS, CONVERSATIONS, MESSAGES = 1000, 100, 100
+RATE_PER_S = 60
+CALLERS = 200
+
+
+@dataclass(slots=True)
+class Load:
+    """Turns done so far and how long each took, in milliseconds."""
+
+    number: int = 10_000_000
+    took_ms: list[float] = field(default_factory=list)
+
+    def figures(self) -> str:
+        """Return p50, p99 and the worst since the last call."""
+        took, self.took_ms = sorted(self.took_ms), []
+        if not took:
+            return "no turns"
+        return f"p50 {took[len(took) // 2]:.1f}, p99 {took[int(len(took) * 0.99)]:.1f}, worst {took[-1]:.1f} ms of {len(took)} turns"
+
+
+def build(path: Path, scale: float) -> int:
+    """Fill a new database with conversations in clear order, some rows past their time; return how many messages."""
+    conversations = max(1, int(CONVERSATIONS * scale))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA cache_size = -200000")
+        for bot in range(BOTS):
+            connection.execute("BEGIN")
+            connection.executemany(
+                "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _messages(bot, conversations)
+            )
+            rows = [(f"b{bot:04}", "acme", f"{n:05}", MESSAGES, NOW_MS, NOW_MS) for n in range(conversations)]
+            connection.executemany(
+                "INSERT INTO conversations (bot_id, client_id, conversation_id, last_seq, created_ms, updated_ms)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+            old = [(f"b{bot:04}", bot * 1000 + n, NOW_MS - 9 * DAY_MS, 20, "l", "a line " * 8, "") for n in range(200)]
+            connection.executemany("INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?, ?)", old)
+            connection.execute("COMMIT")
+            if bot % 50 == 0:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return BOTS * conversations * MESSAGES
+
+
+def _messages(bot: int, conversations: int) -> Iterator[tuple[Any, ...]]:
+    text = "It is what people say to each other when they talk about chains, brakes and child seats. " * 2
+    for conversation in range(conversations):
+        for seq in range(1, MESSAGES + 1):
+            role = "user" if seq % 2 else "assistant"
+            yield (f"b{bot:04}", "acme", f"{conversation:05}", seq, role, text, seq, NOW_MS)
+
+
+async def cycle(store: Store, load: Load, chance: random.Random, lanes: int = CONVERSATIONS) -> None:
+    """Do one turn: receive, read the history, record the answer with one send, mark it sent."""
+    load.number += 1
+    number = load.number
+    partition = store.partition(f"b{chance.randrange(BOTS):04}")
+    lane = f"{chance.randrange(lanes):05}"
+    began = time.perf_counter()
+    await partition.updates.receive([update(number)], number + 1, NOW_MS)
+    await partition.messages.tail("acme", lane, 20)
+    ids = await partition.record_turn(turn(number, lane), NOW_MS)
+    await partition.finish_sends([(ids[0], 1)], NOW_MS)
+    load.took_ms.append((time.perf_counter() - began) * 1000)
+
+
+async def steady(store: Store, load: Load) -> None:
+    """Do RATE_PER_S turns a second until cancelled."""
+    chance, running = random.Random(1), set[asyncio.Task[None]]()
+    while True:
+        task = asyncio.ensure_future(cycle(store, load, chance))
+        running.add(task)
+        task.add_done_callback(running.discard)
+        await asyncio.sleep(1 / RATE_PER_S)
+
+
+async def cost_us(store: Store, turns: int, seed: int, lanes: int) -> float:
+    """Return CPU microseconds a turn, all threads, with CALLERS at once in so many conversations of each bot."""
+    load, chance, left = Load(seed * 1_000_000), random.Random(seed), iter(range(turns))
+
+    async def caller() -> None:
+        for _ in left:
+            await cycle(store, load, chance, lanes)
+
+    began = time.process_time()
+    await asyncio.gather(*(caller() for _ in range(CALLERS)))
+    return (time.process_time() - began) / turns * 1e6
+
+
+def rss_mb() -> float:
+    """Return the resident memory of this process in MB."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+
+async def during(name: str, load: Load, work: Awaitable[Any]) -> Any:
+    """Await something while turns go on; print how long it took, what turns cost, and the memory."""
+    load.figures()
+    began, before = time.perf_counter(), rss_mb()
+    result = await work
+    took_s = time.perf_counter() - began
+    print(
+        f"{name}: {took_s:.1f} s; turns meanwhile {load.figures()}; memory {before:.0f} -> {rss_mb():.0f} MB",
+        flush=True,
+    )
+    return result
+
+
+async def prune_all(store: Store) -> int:
+    """Prune as a fleet does, until nothing is left."""
+    rules, total = {"logs": 7, "messages": 365}, 0
+    assert set(rules) <= set(retention.TABLES)
+    while deleted := await store.prune(rules, NOW_MS):
+        total += deleted
+        await asyncio.sleep(0.1)
+    return total
+
+
+async def compare(large: Store, empty: Store, turns: int) -> None:
+    """Print the cost of a turn in both, alternately, and the ratio of the medians; met again first, then met anew."""
+    for name, lanes in (("in conversations spoken in lately", 1), ("anywhere", CONVERSATIONS)):
+        costs: dict[str, list[float]] = {"large": [], "empty": []}
+        for seed in range(6):
+            costs["empty"].append(await cost_us(empty, turns, seed + lanes * 10, lanes))
+            costs["large"].append(await cost_us(large, turns, seed + lanes * 10, lanes))
+        medians = {where: statistics.median(found[1:]) for where, found in costs.items()}
+        print(
+            f"turn {name}, CPU, {CALLERS} callers: empty {medians['empty']:.0f} us, large {medians['large']:.0f} us,"
+            f" ratio {medians['large'] / medians['empty']:.2f}",
+            flush=True,
+        )
+
+
+async def run(folder: Path, scale: float) -> None:
+    """Build, then measure; everything lies in the folder given."""
+    path = folder / "large.db"
+    await (await Store.open(path, now_ms=NOW_MS)).close()
+    began = time.perf_counter()
+    rows = await asyncio.to_thread(build, path, scale)
+    print(
+        f"{rows:,} messages, {path.stat().st_size / 1e9:.2f} GB, built in {time.perf_counter() - began:.0f} s",
+        flush=True,
+    )
+    began = time.perf_counter()
+    store = await Store.open(path, now_ms=NOW_MS)
+    print(f"opening: {(time.perf_counter() - began) * 1000:.0f} ms", flush=True)
+    async with store, await Store.open(folder / "empty.db", now_ms=NOW_MS) as empty:
+        await compare(store, empty, turns=4000)
+        load = Load(100_000_000)
+        talking = asyncio.ensure_future(steady(store, load))
+        await during("60 turns a second alone, 10 s", load, asyncio.sleep(10))
+        assert await during("quick check", load, store.check()) == []
+        await during("backup, checked", load, store.backup(folder / "copy.db"))
+        deleted = await during("pruning", load, prune_all(store))
+        print(f"pruned {deleted:,} rows", flush=True)
+        talking.cancel()
+        await asyncio.gather(talking, return_exceptions=True)

@@ -1,0 +1,111 @@
+"""A log found at the start that is not what it should be: cut short, garbage, of another file, left by a failing device."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from store.database import Store
+from store.errors import StoreDoubtful, StoreError
+from tests.storage import vfs
+from tests.storage.disk import Disk, nothing, restore
+from tests.storage.power import Acknowledged, judge
+from tests.store.filling import NOW_MS, converse, query
+
+pytestmark = pytest.mark.anyio
+
+TURNS = 12
+
+
+async def leave(path: Path, left: Path, bot_id: str = "a") -> tuple[int, list[int]]:
+    """Make a database; leave a copy of it as a kill does. Returns size and ends of its log's transactions."""
+    ends = []
+    async with await Store.open(path, now_ms=NOW_MS) as store:
+        for number in range(1, TURNS + 1):
+            await converse(store, bot_id, number, answer="x" * 500)
+            ends.append(path.with_name(f"{path.name}-wal").stat().st_size)
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{path}{suffix}", f"{left}{suffix}")
+    return ends[-1], ends
+
+
+async def test_a_log_cut_short_anywhere_leaves_whole_turns(tmp_path: Path) -> None:
+    """Truncated or overwritten with garbage from any point on, what stands before it is whole turns in order."""
+    left = tmp_path / "left.db"
+    size, ends = await leave(tmp_path / "made.db", left)
+    whole = Path(f"{left}-wal").read_bytes()
+    for at in range(0, size, size // 37):
+        for rest in (b"", os.urandom(size - at)):
+            Path(f"{left}-shm").unlink(missing_ok=True)
+            shutil.copy(tmp_path / "left.db", tmp_path / "tried.db")
+            (tmp_path / "tried.db-wal").write_bytes(whole[:at] + rest)
+            async with await Store.open(tmp_path / "tried.db", now_ms=NOW_MS) as store:
+                assert await store.integrity_check() == []
+                (turns,) = query(store.path, "SELECT coalesce(max(turns), 0), coalesce(max(turns), 0) FROM bots")[0][:1]
+                assert query(store.path, "SELECT count(*) FROM messages") == [(2 * turns,)]
+                assert turns >= sum(end <= at for end in ends)
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\0" * 50_000, b"letter " * 9000, b"\x37\x7f\x06\x82" + b"\xff" * 40_000])
+async def test_garbage_in_place_of_a_log_is_no_log(tmp_path: Path, garbage: bytes) -> None:
+    """Nothing of it reaches the file, and the store begins a log of its own."""
+    path = tmp_path / "botdeck.db"
+    async with await Store.open(path, now_ms=NOW_MS) as store:
+        await converse(store, "a", 1)
+    path.with_name("botdeck.db-wal").write_bytes(garbage)
+    async with await Store.open(path, now_ms=NOW_MS) as store:
+        await converse(store, "a", 2)
+        assert await store.integrity_check() == []
+        assert query(path, "SELECT turns FROM bots") == [(2,)]
+
+
+async def test_stopping_while_the_device_is_in_doubt_leaves_the_log_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last connection would copy the log and delete it, trusting pages that a failed sync has lost."""
+    path, disk = folder / "data" / "botdeck.db", Disk(folder)
+    with disk.watched():
+        store = await Store.open(path, now_ms=NOW_MS)
+        for number in range(1, 6):
+            await talk(store, number)
+        disk.strike("sync", "-wal", vfs.IO_SYNC, times=None)
+        with pytest.raises(StoreDoubtful):
+            await talk(store, 6)
+        disk.heal()
+        await store.close()
+        left = disk.now().left(nothing)
+        assert len(path.with_name("botdeck.db-wal").read_bytes()) > 0
+    restore(left, disk.root, folder.parent / "left")
+    assert await judge(folder.parent / "left", Acknowledged({("answered", "bot0"): 5, ("sent", "bot0"): 5})) == []
+
+
+async def talk(store: Store, number: int) -> None:
+    """Do one turn of two sends."""
+    from tests.storage.power import SENDS
+
+    await converse(store, "bot0", number, sends=SENDS)
+
+
+async def test_a_start_after_a_failed_sync_reads_what_the_device_has(folder: Path) -> None:
+    """A process killed after a failed sync: the next one must not go on behind turns that only memory still shows."""
+    path, disk = folder / "data" / "botdeck.db", Disk(folder)
+    with disk.watched():
+        store = await Store.open(path, now_ms=NOW_MS)
+        for number in range(1, 6):
+            await talk(store, number)
+        disk.strike("sync", "-wal", vfs.IO_SYNC, times=None)
+        with pytest.raises(StoreError):
+            await talk(store, 6)
+        disk.heal()
+        store._writer._connection.interrupt()
+        await store.close()  # in doubt, this leaves the files as a kill does
+        async with await Store.open(path, now_ms=NOW_MS) as store:
+            for number in range(7, 9):
+                await talk(store, number)
+            left = disk.now().left(nothing)
+    restore(left, disk.root, folder.parent / "left")
+    wrong = await judge(folder.parent / "left", Acknowledged({("answered", "bot0"): 7}))
+    assert [text for text in wrong if "offset" not in text] == []
