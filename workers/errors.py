@@ -12,7 +12,8 @@ FleetError
 ├── ProviderError             the model gave no answer
 │   ├── ProviderUnavailable   network, 5xx, 429, overload: worth another try (retry_after_s)
 │   ├── ProviderTimeout       the call took longer than allowed: worth another try
-│   └── ProviderRefused       bad key, unknown model, bad request: trying again is useless
+│   └── ProviderRefused       bad key, unknown model: trying again is useless
+│       └── RequestRefused    this request alone: the server is there, the next message may be answered
 ├── BotInvalid                the bot cannot run until its configuration or the world changes
 ├── NoSuchBot                 no bot of that id
 └── WrongPhase                what was asked makes no sense in the bot's phase
@@ -77,6 +78,10 @@ class ProviderTimeout(ProviderError):
 
 class ProviderRefused(ProviderError):
     """Bad key, unknown model, bad request: trying again is useless."""
+
+
+class RequestRefused(ProviderRefused):
+    """The server is there and refuses this one request (too long, filtered); others may be answered."""
 
 
 class BotInvalid(FleetError):

@@ -74,10 +74,11 @@ class StartPacing:
         return ticket
 
     def change(self, rate_per_s: float, max_starting: int) -> None:
-        """Take over other settings; those who wait profit at once."""
+        """Take over other settings; those who wait profit at once. What was unpaced begins with a second's worth."""
         self._count()
+        unpaced = not self.rate_per_s
         self.rate_per_s, self.max_starting = rate_per_s, max_starting
-        self._tokens = min(self._tokens, self._room)
+        self._tokens = self._room if unpaced else min(self._tokens, self._room)
         self._grant()
 
     async def run(self) -> None:

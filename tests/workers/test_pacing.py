@@ -105,6 +105,14 @@ async def test_settings_change_while_others_wait(clock: ManualClock) -> None:
         assert len(order) == 30
 
 
+async def test_the_first_rate_begins_with_a_second_s_worth(clock: ManualClock) -> None:
+    """A pool knows its rate only when the files are read: a restarted fleet's first bots start at once all the same."""
+    async with pacing(clock, 0, 1) as paced:
+        paced.change(10, 1000)
+        order, _ = crowd(paced, 35)
+        assert order == list(range(10))
+
+
 async def test_a_pause_saves_up_no_more_than_a_second_s_worth(clock: ManualClock) -> None:
     """After an hour of nothing the burst is still one second's worth."""
     async with pacing(clock, 5, 1000) as paced:

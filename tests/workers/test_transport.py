@@ -12,6 +12,7 @@ from aiohttp import web
 from telegram.error import NetworkError, TelegramError, TimedOut
 from yarl import URL
 
+from config.vocabulary import Secret
 from tests.waiting import eventually
 from tests.workers.telegram_rig import TOKEN, assert_no_token, canned_channel, canned_server, telegram_config, text_to
 from workers.channels import transport
@@ -340,4 +341,4 @@ def test_python_telegram_bots_own_errors_pass_the_same_door() -> None:
 def test_scrub_knows_tokens_it_was_not_told() -> None:
     """Another bot's token in a server's words is masked by its shape."""
     other = "7654321:" + "Zz_-" * 9
-    assert scrub(f"see {other} and 7654321%3A{'Zz_-' * 9}\n", TOKEN) == "see [token] and [token]"
+    assert scrub(f"see {other} and 7654321%3A{'Zz_-' * 9}\n", TOKEN) == f"see {Secret.MASK} and {Secret.MASK}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from config.providers import refusals
 from config.vocabulary import Role
 from workers.errors import ProviderRefused, ProviderTimeout, ProviderUnavailable
 from workers.llm.base import Chunk, Completion, CompletionRequest, Usage
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from workers.http import Http
 
 MODEL: Final = "echo"
-OPTIONS: Final = frozenset({"delay_s", "fail_rate", "seed"})
 PIECE: Final = 16
 """Characters of one streamed piece."""
 
@@ -49,12 +49,10 @@ class EchoProvider:
         yield Chunk(completion=completion)
 
     async def _misbehave(self, request: CompletionRequest) -> None:
-        unknown = request.options.keys() - OPTIONS
-        if unknown:
-            raise ProviderRefused(f"echo has no option {min(unknown)!r}", f"its options: {', '.join(sorted(OPTIONS))}")
-        delay_s = _number(request.options, "delay_s", float("inf"))
-        fail_rate = _number(request.options, "fail_rate", 1.0)
-        fails = self._fails(fail_rate, request.options.get("seed", 0)) if fail_rate else False
+        for wrong in refusals(MODEL, request.options):
+            raise ProviderRefused(f"[llm.options] {wrong.path[0]}: {wrong.message}", wrong.hint)
+        delay_s = float(request.options.get("delay_s", 0))
+        fails = self._fails(float(request.options.get("fail_rate", 0)), int(request.options.get("seed", 0)))
         if delay_s:
             await self._clock.sleep(min(delay_s, request.timeout_s))
         if delay_s > request.timeout_s:
@@ -62,16 +60,8 @@ class EchoProvider:
         if fails:
             raise ProviderUnavailable("echo failed, as fail_rate asks it to")
 
-    def _fails(self, fail_rate: float, seed: object) -> bool:
-        if type(seed) is not int:
-            raise ProviderRefused(f"[llm.options] seed of echo must be a whole number, not {seed!r}")
+    def _fails(self, fail_rate: float, seed: int) -> bool:
+        if not fail_rate:
+            return False
         self._calls += 1
         return random.Random(f"{seed}:{self._calls}").random() < fail_rate  # noqa: S311 (failing on purpose, no secret)
-
-
-def _number(options: dict[str, Any], name: str, most: float) -> float:
-    value = options.get(name, 0.0)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-        limit = f" up to {most:g}" if most != float("inf") else ""
-        raise ProviderRefused(f"[llm.options] {name} of echo must be a number from 0{limit}, not {value!r}")
-    return float(value)

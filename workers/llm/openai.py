@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
+from yarl import URL
 
 from workers.errors import ChannelUnreachable, ProviderRefused, ProviderTimeout, ProviderUnavailable
+from workers.http import BROKEN, LARGE_BYTES
 from workers.llm.base import Chunk, Completion, CompletionRequest
 from workers.llm.completions import Gathering, read_whole
 from workers.llm.refusals import Refusals, of_network
@@ -22,7 +25,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+MAX_BODY_BYTES: Final = 1024 * 1024
+"""Of one answer, its reasoning included: some 200,000 tokens."""
+
+LARGE_AT_ONCE: Final = 4
+"""Answers beyond LARGE_BYTES that are read at once for one bot: as much as comes in one turn of the loop, and as much as
+lies in memory, is bounded by it. The others wait on the wire."""
+
 MAX_REFUSAL_BYTES: Final = 64 * 1024
 LAST_S: Final = 0.25
 """How long the end of a finished stream is waited for, so that its connection can be used again."""
@@ -41,7 +50,8 @@ class OpenAIProvider:
     def __init__(self, config: LlmSection, http: Http, clock: Clock) -> None:
         self._http = http
         self._clock = clock
-        self._url = config.base_url.rstrip("/") + "/chat/completions"
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._url = _url(config.base_url)
         address = urlsplit(config.base_url)
         # OpenAI's own newer models refuse max_tokens, most other servers know nothing else.
         self._limit_name = "max_completion_tokens" if address.hostname == "api.openai.com" else "max_tokens"
@@ -53,12 +63,15 @@ class OpenAIProvider:
         self._headers = {"Content-Type": "application/json"}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
-        self._refusals = Refusals(key)
+        self._refusals = Refusals(key, unquote(address.password or ""))
 
     async def complete(self, request: CompletionRequest) -> Completion:
         """Ask for a whole answer."""
         raw = await self._within(request, request.timeout_s, self._whole(request))
-        return read_whole(raw, request.model, self._refusals)
+        if len(raw) <= LARGE_BYTES:
+            return read_whole(raw, request.model, self._refusals)
+        async with self._http.large:
+            return read_whole(raw, request.model, self._refusals)
 
     async def stream(self, request: CompletionRequest) -> AsyncIterator[Chunk]:
         """Ask for an answer piece by piece; an answer cut off or garbled on its way is a failure."""
@@ -67,7 +80,7 @@ class OpenAIProvider:
         try:
             if "json" in response.headers.get("Content-Type", ""):  # a server that does not stream
                 left_s = ends - self._clock.monotonic()
-                raw = await self._within(request, left_s, _all_of(response, MAX_BODY_BYTES))
+                raw = await self._within(request, left_s, self._all_of(response))
                 completion = read_whole(raw, request.model, self._refusals)
                 yield Chunk(completion.text)
             else:
@@ -92,7 +105,7 @@ class OpenAIProvider:
         try:
             with self._clock.deadline(limit_s):
                 return await waiting
-        except (aiohttp.ClientError, OSError) as error:
+        except BROKEN as error:
             raise of_network(error) from None
         except ChannelUnreachable as error:
             raise ProviderUnavailable(error.message, error.hint) from None
@@ -101,19 +114,28 @@ class OpenAIProvider:
     async def _whole(self, request: CompletionRequest) -> bytes:
         response = await self._opened(request, stream=False)
         try:
-            return await _all_of(response, MAX_BODY_BYTES)
+            return await self._all_of(response)
         finally:
             response.close()
 
+    async def _all_of(self, response: aiohttp.ClientResponse) -> bytes:
+        """Read an answer to its end. Raises ProviderUnavailable for one that is too long."""
+        raw = await _beginning_of(response, LARGE_BYTES)
+        if len(raw) > LARGE_BYTES:
+            async with self._large:
+                raw += await _beginning_of(response, MAX_BODY_BYTES - len(raw))
+        if len(raw) > MAX_BODY_BYTES:
+            raise ProviderUnavailable(f"the model's server answered more than {MAX_BODY_BYTES} bytes")
+        return raw
+
     async def _opened(self, request: CompletionRequest, *, stream: bool) -> aiohttp.ClientResponse:
         """Send the request; return the response, which the caller closes, or raise what its status says."""
-        response = await self._http.session.post(
-            self._url, data=self._body(request, stream=stream), headers=self._headers, allow_redirects=False
-        )
+        body = self._body(request, stream=stream)
+        response = await self._http.request("POST", self._url, data=body, headers=self._headers)
         if 200 <= response.status < 300:
             return response
         try:
-            raw = await _all_of(response, MAX_REFUSAL_BYTES, cut=True)
+            raw = await _beginning_of(response, MAX_REFUSAL_BYTES)
         finally:
             response.close()
         raise self._refusals.of_status(response.status, response.headers, raw, self._clock.now())
@@ -145,18 +167,21 @@ class OpenAIProvider:
             try:
                 while await response.content.readany():
                     pass
-            except (aiohttp.ClientError, OSError):
+            except BROKEN:
                 return  # the answer is whole; how its connection ends is no matter
 
 
-async def _all_of(response: aiohttp.ClientResponse, limit: int, *, cut: bool = False) -> bytes:
-    """Read a body to its end. Beyond limit bytes it is cut, or ProviderUnavailable is raised."""
+def _url(base_url: str) -> URL:
+    try:
+        return URL(base_url.rstrip("/") + "/chat/completions")
+    except ValueError:
+        raise ProviderRefused("the address of the model's server is not usable", "check [llm] base_url") from None
+
+
+async def _beginning_of(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Read a body to its end, or until more than limit bytes of it are there."""
     pieces, size = [], 0
-    while piece := await response.content.readany():
+    while size <= limit and (piece := await response.content.readany()):
         pieces.append(piece)
         size += len(piece)
-        if size > limit:
-            if cut:
-                break
-            raise ProviderUnavailable(f"the model's server answered more than {limit} bytes")
     return b"".join(pieces)

@@ -11,14 +11,21 @@ from typing import Any, Final
 
 import aiohttp
 
-from config.vocabulary import Secret
-from workers.errors import ProviderError, ProviderRefused, ProviderUnavailable
+from workers.errors import ProviderError, ProviderRefused, ProviderUnavailable, RequestRefused
+from workers.http import reason_of
+from workers.redaction import Redactor
 
 WORTH_ANOTHER_TRY: Final = frozenset({408, 409, 425, 429})
 """Refusals that pass; 5xx and what happens to the connection do as well."""
 
+OF_THE_REQUEST: Final = frozenset({400, 413, 422, 451})
+"""Refusals of what was asked (too long, filtered): the next message may well be answered."""
+
 QUOTED: Final = 300
 """Characters of a server's own words that are passed on."""
+
+_LONGEST_READ: Final = 8192
+"""Characters of them that are looked through for secrets."""
 
 _OUT_OF_CREDIT: Final = "insufficient_quota"
 """OpenAI says 429 for an empty account too; waiting does not fill it."""
@@ -34,12 +41,12 @@ _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Refusals:
-    """Words failures of one endpoint; its key is taken out of everything the server says."""
+    """Words failures of one endpoint; its secrets (key, password) are taken out of everything the server says."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_clean",)
 
-    def __init__(self, key: str) -> None:
-        self._key = key
+    def __init__(self, *secrets: str) -> None:
+        self._clean = Redactor(secrets).clean
 
     def of_status(self, status: int, headers: Mapping[str, str], raw: bytes, now: float) -> ProviderError:
         """Return the error for an HTTP status. now is Unix seconds, for a Retry-After that is a date."""
@@ -51,37 +58,34 @@ class Refusals:
             return ProviderRefused(text, _HINTS[402])
         if status >= 500 or status in WORTH_ANOTHER_TRY:
             return ProviderUnavailable(text, retry_after_s=retry_after_s(headers, now))
-        return ProviderRefused(text, _HINTS.get(status, ""))
+        return _refusal(status, text)
 
     def of_object(self, error: Any) -> ProviderError:
         """Return the error for an `error` object where an answer was expected: in a stream, or under status 200."""
         text = f"the model's server broke off: {self._quoted(error)}"
         code = error.get("code") if isinstance(error, dict) else None
         if type(code) is int and 400 <= code < 500 and code not in WORTH_ANOTHER_TRY:
-            return ProviderRefused(text, _HINTS.get(code, ""))
+            return _refusal(code, text)
         return ProviderRefused(text, _HINTS[402]) if code == _OUT_OF_CREDIT else ProviderUnavailable(text)
 
     def _quoted(self, said: Any) -> str:
-        """Return a server's words on one line, without the key: servers like to quote the one they refuse."""
+        """Return a server's words on one line, without secrets: servers like to quote the key they refuse."""
         for name in ("error", "message", "detail"):
             said = said.get(name) or said if isinstance(said, dict) else said
         text = said if isinstance(said, str) else json.dumps(said)
-        if self._key:
-            text = text.replace(self._key, Secret.MASK)
-        return " ".join(text.split())[:QUOTED]
+        # Cut last: half a key is one too. What is cut off before is so long that no mask brings its edge into sight.
+        return " ".join(self._clean(text[:_LONGEST_READ]).split())[:QUOTED]
+
+
+def _refusal(code: int, text: str) -> ProviderRefused:
+    return RequestRefused(text) if code in OF_THE_REQUEST else ProviderRefused(text, _HINTS.get(code, ""))
 
 
 def of_network(error: Exception) -> ProviderError:
     """Return the error for a connection that could not be made or broke; never with the request, which holds the key."""
-    if isinstance(error, aiohttp.InvalidURL):
+    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | UnicodeError):
         return ProviderRefused("the address of the model's server is not usable", "check [llm] base_url")
-    if isinstance(error, aiohttp.ClientConnectorError):
-        what = f"{error.host}:{error.port} ({error.os_error.strerror or type(error.os_error).__name__})"
-    elif isinstance(error, aiohttp.ConnectionTimeoutError):
-        what = "no connection in time"
-    else:
-        what = f"the connection broke ({type(error).__name__})"
-    return ProviderUnavailable(f"the model's server cannot be reached: {what}")
+    return ProviderUnavailable(f"the model's server cannot be reached: {reason_of(error)}")
 
 
 def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
