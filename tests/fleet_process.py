@@ -40,6 +40,7 @@ class FleetProcess:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.command = [sys.executable, "-m", "console", "run"]
         self.lines: list[str] = []
         self.process: Process | None = None
 
@@ -54,7 +55,7 @@ class FleetProcess:
         env = {k: v for k, v in os.environ.items() if not k.startswith("BOTDECK_")}
         env |= {"PYTHONUNBUFFERED": "1", "XDG_RUNTIME_DIR": str(self.root / "run"), **environment}
         (self.root / "run").mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "console", "run", "--no-ui", "-C", str(self.root), *arguments]
+        command = [*self.command, "--no-ui", "-C", str(self.root), *arguments]
         self.process = await anyio.open_process(command, cwd=ROOT, env=env, stderr=-2)
 
     async def started(self, *arguments: str, **environment: str) -> None:
