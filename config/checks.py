@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from config.keys import KeyPath
 from config.merge import Place, place_in
+from config.providers import refusals
 from config.realise import Realised
 from config.resolve import Fault
 from config.schema import BotConfig
@@ -68,6 +69,10 @@ def _llm_faults(config: BotConfig, made: Realised) -> Iterator[Fault]:
         hint = f"did you mean {near[0]}?" if near else ""
         words = " or ".join(f'"{name}"' for name in PROVIDERS)
         yield Fault(made.place(("llm", "provider")), f"is no known provider; allowed: {words}", hint)
+        return
+    for refusal in refusals(llm.provider, llm.options):
+        place = made.place(("llm", "options", *refusal.path))
+        yield Fault(place, refusal.message, refusal.hint, refusal.value)
     if not config.enabled or llm.provider != "openai":
         return
     if not llm.model and not made.has_failed(("llm", "model")):

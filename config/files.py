@@ -16,8 +16,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from config.bounds import TOO_DEEP, TOO_DEEP_HINT, excess
 from config.errors import Problem
-from config.positions import KeyPath, Mark, Spot, nearest, positions
+from config.positions import KeyPath, Mark, Spot, first_too_deep, nearest, positions
 from config.vocabulary import is_bot_id
 
 MAX_BYTES: Final = 1024 * 1024
@@ -74,6 +75,17 @@ class Source:
             source.problem = Problem(path, error.line, error.column, "", error.message, error.hint, bot_id)
         return source
 
+    @classmethod
+    def of_text(cls, path: Path, text: str, bot_id: str | None = None) -> Source:
+        """Parse a text as if it stood in a file. Never raises: what is wrong is in `problem`."""
+        source = cls(path, text)
+        try:
+            _refuse_unfit(text)
+            source.data = parse(text)
+        except Unreadable as error:
+            source.problem = Problem(path, error.line, error.column, "", error.message, error.hint, bot_id)
+        return source
+
     def spot(self, path: KeyPath, *, value: bool = False) -> Spot:
         """Return where a key (or its value) stands, or the nearest thing around it."""
         mark = nearest(_marks(self.text), path)
@@ -84,6 +96,17 @@ class Source:
 def _marks(text: str) -> dict[KeyPath, Mark]:
     # Places are large beside the text and asked for rarely, but then many times for one file.
     return positions(text)
+
+
+def _refuse_unfit(text: str) -> None:
+    """Raise Unreadable for a text no file could give back."""
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        line, column = _line_column(text, error.start)
+        raise Unreadable("holds a character that is none", "take it out", line, column) from None
+    if size > MAX_BYTES:
+        raise Unreadable(f"is larger than {MAX_BYTES // 1024} KiB", "shorten it")
 
 
 def signature_of(status: os.stat_result) -> Signature:
@@ -119,18 +142,21 @@ def read_text(path: Path, limit_bytes: int = MAX_BYTES) -> tuple[str, Signature]
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Parse TOML. Raises Unreadable with the place of the first mistake."""
+    """Parse TOML. Raises Unreadable with the place of the first mistake, or of what is too deep or too large."""
     _refuse_endless_key(text)
     try:
-        return tomllib.loads(text)
+        data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(text, str(error)) from None
     except RecursionError:
-        raise Unreadable("brackets are nested too deeply", "nest at most a few hundred") from None
+        raise Unreadable(TOO_DEEP, TOO_DEEP_HINT, *first_too_deep(text)) from None
     except ValueError:
         match = _LONG_NUMBER.search(text)
         line, column = _line_column(text, match.start()) if match else (0, 0)
         raise Unreadable("a number has too many digits", "use fewer", line, column) from None
+    if (beyond := excess(data)) is not None:
+        raise Unreadable(beyond.message, beyond.hint, *nearest(_marks(text), beyond.path).key)
+    return data
 
 
 def bot_files(root: Path) -> Iterator[tuple[Path, Signature | None]]:
@@ -151,6 +177,14 @@ def environment_names(root: Path) -> list[str]:
         return sorted(entry.name.removesuffix(".toml") for entry in _toml_entries(root / ENVIRONMENTS_DIR))
     except OSError:
         return []
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether path is a folder, whatever is wrong with it (a name that is too long, a zero byte)."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def is_toml_name(name: str) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from config.build import Built, build_bot, problems_of
 from config.checks import contested
 from config.errors import ConfigError, Problem
-from config.files import BOTS_DIR, Signature, Source, bad_name, bot_files, is_toml_name, signature_at
+from config.files import BOTS_DIR, Signature, Source, bad_name, bot_files, is_folder, is_toml_name, signature_at
 from config.references import signatures
 from config.resolve import Fault
 from config.shared import SharedFiles
@@ -67,7 +67,7 @@ class Loader:
         fleet.toml or the environment is bad, bots go on with its last good state; when it was never good, no
         bot is in `bots`. Raises ConfigError when the root is no folder.
         """
-        if not self.root.is_dir():
+        if not is_folder(self.root):
             raise ConfigError(f"{self.root} is no folder", "name the fleet's folder with -C, or make one: botdeck init")
         hint = None if changed is None else _Hint.of(self.root, changed)
         if hint is not None and (hint.everything or not self._loaded):
@@ -80,6 +80,21 @@ class Loader:
             self._look_at(hint, rebuild_all=renew_secrets or rebuilt)
         self._loaded = True
         return self._snapshot()
+
+    def attempt(self, bot_id: str, text: str) -> tuple[BotSpec | None, tuple[Problem, ...]]:
+        """Return what a text would be in place of a bot's file, and all that is wrong with it. Changes nothing.
+
+        Synchronous, as `load`: a command it names anew is run.
+        """
+        path = self.root / BOTS_DIR / f"{bot_id}.toml"
+        built = build_bot(bot_id, Source.of_text(path, text, bot_id), self._shared.current)
+        others = [e.bot_id for e in self._entries.values() if e.bot_id != bot_id and e.built.claim == built.claim]
+        problems = built.problems
+        if built.claim is not None and others and built.recipe is not None:
+            trial = _Entry(bot_id, Source(path, text), None, built)
+            problems += self._claimed(trial, built.claim, ", ".join(f"{BOTS_DIR}/{other}.toml" for other in others))
+        spec = BotSpec(bot_id, built.config, path, built.digest, built.recipe) if built.config is not None else None
+        return spec, problems
 
     def _scan(self, *, renew_secrets: bool) -> None:
         """Look at every bot file there is."""

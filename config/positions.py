@@ -54,6 +54,13 @@ def positions(text: str) -> dict[KeyPath, Mark]:
     return scanner.marks()
 
 
+def first_too_deep(text: str) -> Spot:
+    """Return the place of the first bracket beyond MAX_DEPTH; the top of the text when there is none."""
+    scanner = _Scanner(text)
+    scanner.scan()
+    return TOP.key if scanner.too_deep is None else scanner.spot_of(scanner.too_deep)
+
+
 def nearest(marks: Mapping[KeyPath, Mark], path: KeyPath) -> Mark:
     """Return the mark of path, or of the nearest thing around it that has one."""
     for size in range(len(path), 0, -1):
@@ -72,6 +79,7 @@ class _Scanner:
         self.text = text
         self.at = 0
         self.depth = 0
+        self.too_deep: int | None = None
         self.offsets: dict[KeyPath, tuple[int, int]] = {}
         self.counts: dict[KeyPath, int] = {}
 
@@ -85,6 +93,10 @@ class _Scanner:
 
         return {path: Mark(spot(key), spot(value)) for path, (key, value) in self.offsets.items()}
 
+    def spot_of(self, offset: int) -> Spot:
+        """Turn one offset into line and column."""
+        return Spot(self.text.count("\n", 0, offset) + 1, offset - self.text.rfind("\n", 0, offset))
+
     def scan(self) -> None:
         """Read statement by statement; after one that makes no sense go on at the next line."""
         table: KeyPath = ()
@@ -96,6 +108,7 @@ class _Scanner:
                     self._pair(table)
             except _TooDeep:
                 self.depth = 0
+                self.too_deep = self.at if self.too_deep is None else self.too_deep
             end = self.text.find("\n", self.at)
             self.at = len(self.text) if end < 0 else end + 1
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Final
 
+from config.bounds import MAX_LEVELS, TOO_DEEP_HINT
 from config.dotenv import Variables
 from config.expand import expand
 from config.files import Source
@@ -69,6 +70,7 @@ class Resolver:
     """Tables whose resource could not be had; when the environment is broken that is said elsewhere only."""
     _chain: list[tuple[str, str]] = field(default_factory=list)
     _taken: int = 0
+    _level: int = 0
 
     def layer(self, name: LayerName, source: Source, prefix: tuple[str, ...], data: Values) -> Layer:
         """Return the layer of a file's table, resources taken in."""
@@ -117,7 +119,12 @@ class Resolver:
         table = self._lookup(kind, name, layer, at)
         if table is None or not self._may_take(kind, name, layer, at):
             return None
+        if self._level + len(path) > MAX_LEVELS:
+            self._fault(layer, (*at, RESOURCE), "resources within resources are nested too deeply", TOO_DEEP_HINT)
+            return None
+        self._level += len(path)
         graft = self._take(kind, name, table)
+        self._level -= len(path)
         self._require(data, graft, layer, at)
         return graft
 

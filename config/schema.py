@@ -40,6 +40,14 @@ def web_address(text: str) -> str:
     return text
 
 
+def file_name(text: str) -> str:
+    """Return text when it may name a file. Raises ValueError (never quoting it) otherwise."""
+    if not text.isprintable():
+        raise ValueError("a file's name holds no control characters")
+    return text
+
+
+FileName = Annotated[str, AfterValidator(file_name)]
 Address = Annotated[str, AfterValidator(web_address)]
 ADDRESS = "an http:// or https:// address without ? and #"
 
@@ -186,7 +194,7 @@ class FleetSection(Section):
 
     name: str = key("Name shown to the operator; empty = the folder's name.", Effect.FLEET, default="")
     environment: str = key("Environment when neither --env nor BOTDECK_ENV names one.", Effect.RESTART, default="")
-    database: str = key("SQLite file, relative to the folder.", Effect.FLEET, default="botdeck.db", min_length=1)
+    database: FileName = key("SQLite file, relative to the folder.", Effect.FLEET, default="botdeck.db", min_length=1)
 
 
 class StartSection(Section):
@@ -212,7 +220,7 @@ class LogSection(Section):
 
 
 class RetentionSection(Section):
-    """`[retention]`: days each kind of row is kept; 0 = for ever."""
+    """`[retention]`: days each kind of row is kept, and rows of a bot's journals; 0 = for ever, or any number."""
 
     updates_days: int = key("Answered updates, kept to recognise repeats.", Effect.IN_PLACE, "days", default=7, ge=1)
     outbox_days: int = key("Finished sends.", Effect.IN_PLACE, "days", default=7, ge=0)
@@ -221,6 +229,13 @@ class RetentionSection(Section):
     logs_days: int = key("Log lines.", Effect.IN_PLACE, "days", default=7, ge=0)
     metrics_days: int = key("Minute roll-ups.", Effect.IN_PLACE, "days", default=30, ge=0)
     usage_days: int = key("Tokens per turn.", Effect.IN_PLACE, "days", default=400, ge=0)
+    rows_per_bot: int = key(
+        "Log lines, and events, kept of each bot at most, whatever their age.",
+        Effect.IN_PLACE,
+        "rows",
+        default=50_000,
+        ge=0,
+    )
 
 
 class FleetConfig(Section):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,6 +74,18 @@ def write_bot(root: Path, bot_id: str, values: Mapping[str, Any]) -> Path:
     except OSError as error:
         raise _unwritable(path, error) from error
     return path
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Put a text in the place of an existing file, or of the one behind a link, whole; its mode is kept.
+
+    Raises ConfigError.
+    """
+    try:
+        target = path.resolve(strict=True)
+        _place(target, text, stat.S_IMODE(target.stat().st_mode), replace=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def remove_bot(root: Path, bot_id: str) -> bool:

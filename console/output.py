@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -33,14 +34,40 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """Print one line for people, whatever stands in it: what could steer a terminal or pass for a line is made visible."""
+    click.echo(visible(text), err=err)
+
+
+def say_lines(text: str, *, err: bool = False) -> None:
+    """Print several lines for people, as `say` prints one."""
+    click.echo("\n".join(map(visible, text.split("\n"))), err=err)
+
+
+def forgive(streams: Iterable[TextIO]) -> None:
+    """Let streams write an escape in the place of a character they cannot encode (a terminal that is not UTF-8)."""
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def print_json(value: Any) -> None:
     """Print one JSON document."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    click.echo(_json(value, indent=2))
 
 
 def print_json_line(value: Any) -> None:
     """Print one JSON document on one line (streams)."""
-    click.echo(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    click.echo(_json(value, separators=(",", ":")))
+
+
+def _json(value: Any, **how: Any) -> str:
+    """Return value as JSON that is as safe on a terminal as `visible` text, and can be written to any stdout."""
+    unicode = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "") == "utf8"
+    text = json.dumps(value, ensure_ascii=not unicode, **how)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Iterable[int] = ()) -> str:

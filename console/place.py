@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from config.errors import ConfigError, ConfigInvalid
+from config.files import Unreadable, is_folder, parse, read_text
 from console.errors import SocketUnusable
+from store.suitable import refuse_special
 
 SOCKET_PATH_BYTES: Final = 107
 """What Linux takes as the path of a unix socket, the closing zero left out."""
@@ -32,28 +33,29 @@ def find(root: Path, environment: str | None = None) -> Place:
 
     A plain fleet.toml is read by itself; only one that uses references costs a whole load.
     """
-    if not root.is_dir():
+    if not is_folder(root):
         raise ConfigError(f"{root} is not a folder", "name a fleet's folder with -C, or make one with `botdeck init`")
     section = _fleet_section(root / "fleet.toml")
     if section is None:
-        return _loaded(root, environment)
-    database = section.get("database", "botdeck.db")
-    return Place(root, (root / database).absolute(), section.get("name") or root.absolute().name)
+        place = _loaded(root, environment)
+    else:
+        database = root / section.get("database", "botdeck.db")
+        place = Place(root, database.absolute(), section.get("name") or root.absolute().name)
+    refuse_special(place.database)
+    return place
 
 
 def _fleet_section(path: Path) -> dict[str, str] | None:
     """Return `[fleet]` when it can be taken as it stands; None when the loader has to look at it."""
     try:
-        data: Any = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError):
-        return None
+        data: Any = parse(read_text(path)[0])
+    except Unreadable:
+        return None if os.path.lexists(path) else {}
     section = data.get("fleet", {})
     if not isinstance(section, dict):
         return None
     values = {key: section[key] for key in ("database", "name") if key in section}
-    plain = all(isinstance(value, str) and "$" not in value for value in values.values())
+    plain = all(isinstance(value, str) and "$" not in value and value.isprintable() for value in values.values())
     return values if plain and "$resource" not in section and values.get("database", "x") else None
 
 

@@ -146,12 +146,20 @@ class Keeper(Life):
         self.record.publish(HealthCheckFailed, check=check, age_s=round(age_s, 1))
         self.nudge()
 
+    def block(self, line: str) -> None:
+        """Give up on a bot that blocks the event loop again and again: that counts as a failure, with its line."""
+        if self.record.phase is not Phase.RUNNING or self._hung is not None:
+            return
+        self._hung = Failure(f"blocks the event loop again and again, at {line or 'an unknown line'}", "Blocks")
+        self.record.log(logging.ERROR, self._hung.error)
+        self.nudge()
+
     # --- the loop ----------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Keep the bot until it was removed or closed. Cancelled, it cancels its worker and gives it 5 s to end."""
         try:
-            while not self._over:
+            while not self._is_over():
                 self._nudged = anyio.Event()
                 try:
                     wait_s = self._look()
@@ -160,6 +168,10 @@ class Keeper(Life):
                 await self._wait(wait_s)
         finally:
             await self._abandon()
+
+    def _is_over(self) -> bool:
+        """Tell whether it rests for good; a file that came back since it was found to rest takes that back."""
+        return self._over and (self.record.closing or self.record.removed)
 
     async def _wait(self, wait_s: float | None) -> None:
         if wait_s is None:

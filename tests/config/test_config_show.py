@@ -28,7 +28,7 @@ system = "line one\\nmy password is ${KEY}"
 @pytest.fixture
 def snapshot(folder):
     folder.environ = {"PROXY_PW": "pw1", "KEY": "sk-very-secret", "SEGMENT": "bot"}
-    folder.write("fleet.toml", "[defaults.limits]\nmax_lanes = 3\n")
+    folder.write("fleet.toml", '[defaults.limits]\nmax_lanes = 3\n[defaults.llm]\nprovider = "openai"\nmodel = "m"\n')
     folder.bot("a", BOT)
     made = folder.load()
     assert not made.problems

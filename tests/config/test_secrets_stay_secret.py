@@ -114,7 +114,7 @@ def test_no_problem_or_warning_quotes_a_secret(folder, text: str) -> None:
 def test_a_snapshot_prints_without_its_secrets(folder) -> None:
     """repr of it and of all it holds, literal defaults and masked addresses included."""
     folder.environ = {"KEY": HIDDEN}
-    folder.write("fleet.toml", f'[defaults.llm]\napi_key = "{HIDDEN}1"\n')
+    folder.write("fleet.toml", f'[defaults.llm]\napi_key = "{HIDDEN}1"\nprovider = "openai"\nmodel = "m"\n')
     folder.bot("a", '[llm]\napi_key = "${KEY}"\n[llm.options]\ntoken = "${KEY}"\n')
     snapshot = folder.load()
     assert not snapshot.problems

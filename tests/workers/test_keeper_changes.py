@@ -303,3 +303,19 @@ async def test_a_stopped_bot_takes_edits_without_starting(tmp_path: Path, clock:
         bot = rig.bot("a")
         assert (bot.phase, bot.generation, bot.observed_generation) == (Phase.STOPPED, 2, 2)
         assert len(rig.puppets["a"]) == 1
+
+
+async def test_a_file_may_come_back_at_any_moment(tmp_path: Path, clock: ManualClock) -> None:
+    """However far its bot is on its way out when the file is back: it runs again, in this loop turn or the next."""
+    async with fleet(tmp_path, clock) as rig:
+        for turns in range(25):
+            rig.add("a")
+            await rig.apply()
+            await rig.until("a", Phase.RUNNING)
+            rig.delete("a")
+            await rig.pool.apply(rig.snapshot())
+            for _ in range(turns):
+                await anyio.lowlevel.checkpoint()
+            rig.add("a")
+            await rig.pool.apply(rig.snapshot())
+            await rig.until("a", Phase.RUNNING)
