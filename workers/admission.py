@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from config.snapshot import BotSpec
     from store.bots import BotState
     from workers.services import Services
-
-logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -76,21 +73,27 @@ class Admission:
     async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask the server for as long as it takes."""
         tries = 0
+        outages, bot_id = self._services.outages, self._spec.bot_id
         while True:
             try:
-                return await ask()
+                answer = await ask()
             except ChannelError as error:
                 await self._wait(error, tries)
+            else:
+                outages.over(bot_id)
+                return answer
             tries += 1
 
     async def _wait(self, error: ChannelError, tries: int) -> None:
         """Note why the server did not answer, and wait. Raises BotInvalid when it knows no such token."""
         if isinstance(error, TokenRejected):
             raise BotInvalid(error.message, error.hint) from error
-        if self._conditions.set(Condition.POLLING, False, str(error)):
-            logger.warning("cannot reach the channel: %s", error)
+        self._conditions.set(Condition.POLLING, False, str(error))
+        clock, outages = self._services.clock, self._services.outages
         if isinstance(error, RateLimited):
+            outages.over(self._spec.bot_id)
             with self._patience.asked(error.message):
-                await self._services.clock.sleep(max(1.0, error.retry_after_s))
+                await clock.sleep(max(1.0, error.retry_after_s))
         else:
-            await self._services.clock.sleep(delay_s(tries, cap_s=RECONNECT_CAP_S))
+            outages.note(self._spec.bot_id, str(error), clock.monotonic())
+            await clock.sleep(max(delay_s(tries, cap_s=RECONNECT_CAP_S), outages.spread_s()))

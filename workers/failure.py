@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple
@@ -22,16 +23,19 @@ class Failure(NamedTuple):
     fingerprint: str
 
 
-def failure_of(error: BaseException) -> Failure:
-    """Describe a crash: type and innermost frame of our own code, `KeyError workers/turn.py:answer`."""
+def failure_of(error: BaseException, clean: Callable[[str], str] = str) -> Failure:
+    """Describe a crash: type and innermost frame of our own code, `KeyError workers/turn.py:answer`.
+
+    clean takes secrets out of what the error says.
+    """
     place = own_place(error.__traceback__)
     kind = type(error).__name__
-    return Failure(text_of(error), f"{kind} {place}" if place else kind)
+    return Failure(text_of(error, clean), f"{kind} {place}" if place else kind)
 
 
-def text_of(error: BaseException) -> str:
-    """Return what an error says, cut to a length fit for a status line."""
-    said = str(error) if isinstance(error, FleetError) else f"{type(error).__name__}: {error}".rstrip(": ")
+def text_of(error: BaseException, clean: Callable[[str], str] = str) -> str:
+    """Return what an error says, cleaned, then cut to a length fit for a status line: half a secret is one too."""
+    said = clean(str(error) if isinstance(error, FleetError) else f"{type(error).__name__}: {error}".rstrip(": "))
     return said if len(said) <= _TEXT_LIMIT else said[: _TEXT_LIMIT - 1] + "…"
 
 

@@ -11,6 +11,8 @@ from typing import Final, Generic, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
+from workers.places import Places
+
 Item = TypeVar("Item")
 
 MAX_PARKED: Final = 4
@@ -20,6 +22,7 @@ MAX_PARKED: Final = 4
 class Lanes(Generic[Item]):
     """Hands items to `handle`, one at a time per lane, in order; at most `max_lanes` lanes at once, in turn.
 
+    Few of them are at work at the same time: each has one of the `places`, which `handle` leaves while it waits.
     A lane exists while it has work. Runners are tasks of the given group, named "<bot_id>/lane <lane>"; each takes
     the lane that waits longest, handles one item of it and goes on with the next. Out of work a few stay at hand until
     `rest`: to make a task costs a tenth of a turn. An exception in `handle` ends the group.
@@ -38,6 +41,7 @@ class Lanes(Generic[Item]):
         "_waiting",
         "max_lanes",
         "open",
+        "places",
     )
 
     def __init__(
@@ -46,6 +50,7 @@ class Lanes(Generic[Item]):
         self.max_lanes = max_lanes
         self.open = 0
         """Items put and not yet handled, those being handled included."""
+        self.places = Places()
         self._group = group
         self._handle = handle
         self._bot_id = bot_id
@@ -161,8 +166,12 @@ class Lanes(Generic[Item]):
         queue = self._lanes[lane]
         self._handling += 1
         try:
-            # The item stays in its queue while it is handled: a lane with a queue is never started twice.
-            await self._handle(queue[0])
+            await self.places.take()
+            try:
+                # The item stays in its queue while it is handled: a lane with a queue is never started twice.
+                await self._handle(queue[0])
+            finally:
+                self.places.give()
         finally:
             self._handling -= 1
         queue.popleft()

@@ -264,15 +264,14 @@ class Life:
         elif self._hung is not None:
             self._fail(self._hung)
         elif isinstance(error, BotInvalid | TokenRejected):
-            self._refuse(clean(text_of(error)))
+            self._refuse(text_of(error, clean))
         elif isinstance(error, StoreError):
-            self._postpone(clean(text_of(error)))
+            self._postpone(text_of(error, clean))
         elif error is None:
             self._fail(Failure("its worker ended without being asked to", "Ended"))
         else:
             record.log(logging.ERROR, "crashed", error=error)
-            failure = failure_of(error)
-            self._fail(failure._replace(error=clean(failure.error)))
+            self._fail(failure_of(error, clean))
 
     def _refuse(self, reason: str) -> None:
         self.record.refused = True

@@ -49,8 +49,10 @@ class Redactor:
         """Know these secrets from now on, and no others."""
         by_start: dict[str, set[str]] = {}
         for secret in secrets:
-            for spelling in _spellings(secret):
-                by_start.setdefault(spelling[:SHORTEST], set()).add(spelling)
+            # A trace indents every line of what it quotes: a secret of several lines is told by each of them.
+            for part in {secret, *secret.splitlines()}:
+                for spelling in _spellings(part):
+                    by_start.setdefault(spelling[:SHORTEST], set()).add(spelling)
         # Longest first, so that a secret that contains another is taken out whole.
         self._known = {start: tuple(sorted(all_, key=len, reverse=True)) for start, all_ in by_start.items()}
 

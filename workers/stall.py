@@ -6,7 +6,8 @@ import asyncio
 import logging
 import sys
 import threading
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Final, NamedTuple
 
@@ -24,11 +25,21 @@ BEAT_S: Final = 0.1
 STALL_S: Final = 0.25
 """A loop later than this is stalled. Garbage collection and a busy machine stay well below."""
 
+LOOK_FROM_S: Final = 0.1
+LOOK_EVERY_S: Final = 0.05
+"""A loop that is late is looked at so early and so often that whom it waited for longest can be told from who merely
+came last."""
+
 LONG_S: Final = 1.0
 """A stall as long as this is reported while it lasts: it may never end."""
 
 QUIET_S: Final = 5.0
-"""Stalls shorter than LONG_S are reported once in this time: one habit of one bot must not flood the journal."""
+"""Stalls of one bot that are shorter than LONG_S are reported once in this time: a habit must not flood the journal,
+nor keep another bot's stall out of it."""
+
+HABIT: Final = 3
+HABIT_S: Final = 600.0
+"""A bot that blocks the loop for LONG_S so often in this time does harm to all others: it is no accident any more."""
 
 MINUTE: Final = int(60 / BEAT_S)
 
@@ -58,17 +69,20 @@ class LoopWatch:
     """Beats on the event loop every 0.1 s, in real time, and looks at it from a daemon thread.
 
     The thread sleeps until a beat is overdue; then it notes the loop's stack and task. `start` and `stop` belong on the
-    loop that is watched. clock only stamps what is noted, in the fleet's time.
+    loop that is watched. clock only stamps what is noted, in the fleet's time. on_habit is called at the HABIT-th long
+    stall of one bot within HABIT_S, and at each that follows so closely.
     """
 
-    def __init__(self, bus: Bus, clock: Clock) -> None:
+    def __init__(self, bus: Bus, clock: Clock, on_habit: Callable[[Culprit], None] = lambda _: None) -> None:
         self._bus = bus
+        self._on_habit = on_habit
+        self._long: dict[str, deque[float]] = {}
         self._clock = clock
         self._lags: deque[float] = deque(maxlen=MINUTE)
         self._stalls: deque[tuple[float, float]] = deque(maxlen=1000)
         self._due = 0.0
-        self._culprit = Culprit()
-        self._quiet_until = 0.0
+        self._looks: deque[Culprit] = deque(maxlen=MINUTE)
+        self._quiet: dict[str, float] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._beat_handle: asyncio.TimerHandle | None = None
         self._stopping = threading.Event()
@@ -136,17 +150,20 @@ class LoopWatch:
     def _beat(self) -> None:
         lag = max(0.0, process_monotonic() - self._due)
         self._lags.append(lag)
+        looks, self._looks = self._looks, deque(maxlen=MINUTE)
         if lag >= STALL_S:
-            self._report(lag)
+            self._report(lag, most_seen(looks))
         self._schedule()
 
-    def _report(self, lag: float) -> None:
-        culprit, self._culprit = self._culprit, Culprit()
+    def _report(self, lag: float, culprit: Culprit) -> None:
         self.note_stall(lag)
         now = self._clock.monotonic()
-        if lag < LONG_S and now < self._quiet_until:
+        if lag >= LONG_S and culprit.bot_id != FLEET:
+            self._note_habit(culprit, now)
+        self._quiet = {bot_id: until for bot_id, until in self._quiet.items() if until > now}
+        if lag < LONG_S and culprit.bot_id in self._quiet:
             return
-        self._quiet_until = now + QUIET_S
+        self._quiet[culprit.bot_id] = now + QUIET_S
         where = f"{culprit.task or 'an unknown task'} at {culprit.line or 'an unknown line'}"
         logger.error("the event loop was blocked for %.2f s by %s", lag, where, extra={"bot_id": culprit.bot_id})
         self._bus.publish(
@@ -159,22 +176,28 @@ class LoopWatch:
             )
         )
 
+    def _note_habit(self, culprit: Culprit, now: float) -> None:
+        moments = self._long.setdefault(culprit.bot_id, deque(maxlen=HABIT))
+        moments.append(now)
+        if len(moments) == HABIT and now - moments[0] <= HABIT_S:
+            self._on_habit(culprit)
+
     # --- in the thread -----------------------------------------------------------------------------------------
 
     def _watch(self, stopping: threading.Event) -> None:
         reported = 0.0
-        while not stopping.wait(max(0.01, self._due + STALL_S - process_monotonic())):
+        while not stopping.wait(max(0.01, self._due + LOOK_FROM_S - process_monotonic())):
             due = self._due
             late = process_monotonic() - due
-            if late < STALL_S:
+            if late < LOOK_FROM_S:
                 continue
             self._look()
             if late >= LONG_S and due != reported:
                 reported = due
-                culprit = self._culprit
+                culprit = most_seen(self._looks)
                 where = f"{culprit.task or 'an unknown task'} at {culprit.line}"
                 logger.critical("the event loop is blocked by %s", where, extra={"bot_id": culprit.bot_id})
-            stopping.wait(STALL_S)
+            stopping.wait(LOOK_EVERY_S)
 
     def _look(self) -> None:
         loop = self._loop
@@ -182,7 +205,14 @@ class LoopWatch:
         if loop is None or frame is None:
             return
         task = asyncio.current_task(loop)
-        self._culprit = Culprit(task.get_name() if task is not None else "", line_of(frame))
+        self._looks.append(Culprit(task.get_name() if task is not None else "", line_of(frame)))
+
+
+def most_seen(looks: Iterable[Culprit]) -> Culprit:
+    """Return the first look at the task that was seen most often; nobody without a look."""
+    seen = list(looks)
+    often = Counter(look.task for look in seen)
+    return max(seen, key=lambda look: often[look.task]) if seen else Culprit()
 
 
 def line_of(frame: FrameType) -> str:

@@ -1,0 +1,55 @@
+"""A model's server whose every answer is far too long: `python -m tests.neighbours.swelling` prints its address.
+
+It lives in a process of its own, for the loop that takes the times must not be busy with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+CHARACTERS: Final = 1_000_000
+"""Nearly as much as is read of one answer."""
+
+
+@contextmanager
+def swelling() -> Iterator[str]:
+    """Have the server run; gives its URL."""
+    with subprocess.Popen([sys.executable, "-m", __name__], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None, "it is a pipe"
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+async def serve() -> None:
+    """Answer whatever is asked, on any free port, until ended."""
+    message = {"role": "assistant", "content": "x" * CHARACTERS}
+    body = json.dumps({"model": "swollen", "choices": [{"message": message, "finish_reason": "stop"}]}).encode()
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                await reader.readexactly(int(head.partition(b"content-length:")[2].partition(b"\r\n")[0]))
+                writer.write(answer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    server = await asyncio.start_server(converse, "127.0.0.1", 0)
+    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    os.nice(19)  # it stands for a machine elsewhere, and must not take the time of those measured
+    asyncio.run(serve())

@@ -1,0 +1,168 @@
+"""A real fleet whose every secret is planted, before a double and servers that quote what they are sent."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import tomli_w
+from aiohttp import web
+
+from console.attach import RemoteControl, connect
+from console.place import find
+from console.sandbox.bots import SandboxBot
+from console.sandbox.server import Sandbox
+from tests.fleet_process import ROOT, FleetProcess, fleet_process
+from tests.network.certificates import ELSEWHERE, serving
+from tests.secrets.plants import Plants, spellings
+from tests.secrets.scenarios import SCENARIOS, WAYS, Scenario
+from tests.workers.telegram_rig import canned_server
+
+SUBJECT: Final = [sys.executable, "-m", "tests.secrets.subject"]
+
+
+class House:
+    """The fleet, its folder, its secrets, and whoever it speaks to."""
+
+    def __init__(self, root: Path, sandbox: Sandbox, fleet: FleetProcess, addresses: dict[str, str]) -> None:
+        self.root = root
+        self.sandbox = sandbox
+        self.fleet = fleet
+        self.plants = Plants()
+        self.bots: dict[str, SandboxBot] = {}
+        self.environment: dict[str, str] = {"XDG_RUNTIME_DIR": str(root / "run")}
+        self.notices = b""
+        self.heard: list[bytes] = []
+        self._dotenv: list[str] = []
+        self._addresses = addresses
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._notify.bind(str(root / "notify"))
+        self._notify.setblocking(False)
+        self.environment["NOTIFY_SOCKET"] = str(root / "notify")
+
+    # --- files -------------------------------------------------------------------------------------------------
+
+    def write(self) -> None:
+        """Write the folder: a bot for each scenario."""
+        for folder in ("bots", "keys"):
+            (self.root / folder).mkdir()
+        fleet_key = self.plants.key("fleet")
+        self.environment["FLEET_KEY"] = fleet_key
+        (self.root / "fleet.toml").write_text(
+            '[log]\nlevel = "debug"\n[start]\nrate_per_s = 0\n[defaults.llm.options]\nsecret = "${FLEET_KEY}"\n'
+        )
+        for number, (name, scenario) in enumerate(SCENARIOS.items()):
+            self._write_bot(number, name, scenario)
+        (self.root / ".env").write_text("\n".join(self._dotenv) + "\n")
+
+    def _write_bot(self, number: int, name: str, scenario: Scenario) -> None:
+        token = self.plants.token(f"{name} token", 7_000_000 + number)
+        bot = self.bots[name] = self.sandbox.add_bot(token)
+        way = scenario.way or WAYS[number % len(WAYS)]
+        key = self.plants.key(f"{name} key", "sk-{}" if number % 2 else '{}"é/+')
+        password = self.plants.key(f"{name} password")
+        data: dict[str, Any] = {
+            "telegram": {"token": self._given(f"{name}_TOKEN", token, WAYS[(number + 1) % 5]), "poll_timeout_s": 5},
+            "llm": {"provider": "echo", "model": "m", "timeout_s": 5.0, "options": {"password": password}},
+        }
+        data["telegram"]["base_url"] = self.sandbox.base_url
+        data["llm"]["api_key"] = self._given(f"{name}_KEY", key, way if scenario.llm.get("provider") is None else "env")
+        for section, keys in (("telegram", scenario.telegram), ("llm", scenario.llm)):
+            filled = {
+                k: v.format(**self._addresses, password=password) if isinstance(v, str) else v for k, v in keys.items()
+            }
+            options = data[section].get("options", {}) | filled.pop("options", {})
+            data[section] |= filled | ({"options": options} if section == "llm" else {})
+        (self.root / "bots" / f"{name}.toml").write_text(tomli_w.dumps(data))
+        if scenario.prepare is not None:
+            scenario.prepare(bot, self.sandbox.model)
+
+    def _given(self, name: str, secret: str, way: str) -> str:
+        """Return what the bot file says for a secret that comes in one of WAYS."""
+        variable, file = name.upper().replace("-", "_"), f"keys/{name.lower()}"
+        if way == "env":
+            self.environment[variable] = secret
+        elif way == "dotenv":
+            self._dotenv.append(f"{variable}={shlex.quote(secret)}")
+        elif way in {"file", "cmd", "multiline"}:
+            above = "first line of it\n" if way == "multiline" else ""
+            (self.root / file).write_text(above + secret + "\n")
+        return {
+            "literal": secret,
+            "env": f"${{{variable}}}",
+            "dotenv": f"${{{variable}}}",
+            "cmd": f"cmd:cat {file}",
+        }.get(way, f"file:{file}")
+
+    # --- life --------------------------------------------------------------------------------------------------
+
+    async def start(self, *arguments: str) -> None:
+        """Run the fleet until it is ready; its output is collected from now on."""
+        await self.fleet.started(*arguments, **self.environment)
+
+    async def control(self) -> RemoteControl:
+        """Speak to the fleet as the command line does."""
+        os.environ["XDG_RUNTIME_DIR"] = self.environment["XDG_RUNTIME_DIR"]
+        return await connect(find(self.root, None))
+
+    async def cli(self, *arguments: str) -> bytes:
+        """Type a command; return all it printed."""
+        command = [*SUBJECT, *arguments, "-C", str(self.root)]
+        env = {k: v for k, v in os.environ.items() if not k.startswith("BOTDECK_")} | self.environment
+        done = await anyio.run_process(command, cwd=ROOT, env=env, check=False, stderr=subprocess.STDOUT)
+        return done.stdout
+
+    def take_notices(self) -> bytes:
+        """Return all the service manager has been told."""
+        while True:
+            try:
+                self.notices += self._notify.recv(65536) + b"\n"
+            except BlockingIOError:
+                return self.notices
+
+    def close(self) -> None:
+        """Listen no longer."""
+        self._notify.close()
+
+    def output(self) -> bytes:
+        """Return what the fleet printed, in all its lives."""
+        return "\n".join(self.fleet.lines).encode()
+
+    def modes(self) -> dict[str, int]:
+        """Return file → permission bits of everything the fleet made."""
+        made = [*self.root.glob("botdeck.db*"), *self.root.glob("out*"), *(self.root / "run").rglob("*")]
+        return {str(p.relative_to(self.root)): stat.S_IMODE(p.lstat().st_mode) for p in made if not p.is_dir()}
+
+
+@asynccontextmanager
+async def house(root: Path) -> AsyncIterator[House]:
+    """A written folder and all it speaks to; the fleet is not started yet."""
+
+    async def echo(request: web.Request) -> web.Response:
+        said = f"{request.headers.get('Authorization')} {request.url} {spellings(request.headers.get('Authorization', '-')[7:])}"
+        return web.Response(status=401, text=json.dumps({"error": {"message": said}}), content_type="application/json")
+
+    async with (
+        Sandbox() as sandbox,
+        canned_server(echo) as echoing,
+        canned_server(echo, serving(ELSEWHERE, root)) as tls,
+        fleet_process(root) as fleet,
+    ):
+        fleet.command = [*SUBJECT, "run"]
+        addresses = {"echoing": echoing, "tls": tls, "echoing_host": echoing.partition("//")[2]}
+        made = House(root, sandbox, fleet, addresses)
+        made.write()
+        try:
+            yield made
+        finally:
+            made.close()
