@@ -19,7 +19,7 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --editable . --group dev
 	@touch $@
 
-demo: $(READY) ## Run three bots against an embedded Telegram; Ctrl-C stops.
+demo: $(READY) ## Open the console on a small fleet with an embedded Telegram and scripted people.
 	@exec $(BIN)/botdeck demo
 
 test: $(READY) ## Run the whole test suite.
@@ -47,10 +47,21 @@ check: lint types imports test package ## Format, lint, types, import contracts,
 bench: $(READY) ## Measure memory, start, idle CPU, turns, edit to live, beside the peers.
 	$(BIN)/python -m tests.bench
 
+chaos: $(READY) ## Kill the fleet at random moments, in calm and in storm; CHAOS="--kills 30 --seed 7" passes options on.
+	$(BIN)/python -m tests.chaos $(CHAOS)
+
+MINUTES ?= 30
+soak: $(READY) ## Let a fleet live a busy half hour (MINUTES=30) and see that nothing grows.
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+screenshot: $(READY) ## Take the pictures of README and docs/console.md from the demo.
+	$(BIN)/python -m tests.screenshots
+
 docs: $(READY) ## Write the generated parts of the documentation anew.
 	$(BIN)/python -m config.reference
+	$(BIN)/python -m console.tui.reference
 
 clean: ## Remove what the other targets made.
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help demo test format lint types imports package check bench docs clean
+.PHONY: help demo test format lint types imports package check bench chaos soak screenshot docs clean

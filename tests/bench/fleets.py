@@ -57,4 +57,6 @@ def botdeck(root: Path) -> list[str]:
 def peer(name: str, base_url: str, bots: int, tokens: Path, *, poll_s: int) -> list[str]:
     """Return the command that runs a peer with the same tokens."""
     tokens.write_text(json.dumps([token_of(n) for n in range(bots)]))
+    if name == "raw":
+        return [sys.executable, "-m", "tests.bench.raw", base_url, str(tokens), str(poll_s)]
     return [sys.executable, "-m", "tests.bench.peers", name, base_url, str(tokens), "--poll-s", str(poll_s)]

@@ -28,6 +28,12 @@ def sample(pid: int) -> Sample:
     return Sample(cpu_s, pages * os.sysconf("SC_PAGE_SIZE") // 1024, len(list((process / "fd").iterdir())))
 
 
+def pss_kib(pid: int) -> int:
+    """Return a process's proportional set size: what it shares with others is counted in parts."""
+    rollup = (Path("/proc") / str(pid) / "smaps_rollup").read_text()
+    return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+
+
 def machine() -> str:
     """Describe this machine in a line."""
     model = next(

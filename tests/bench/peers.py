@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
+import signal
 import sys
 from pathlib import Path
 
@@ -50,10 +52,26 @@ async def run_aiogram(base_url: str, tokens: list[str], poll_s: int) -> None:
     await dispatcher.start_polling(*bots, polling_timeout=poll_s, handle_signals=False)
 
 
+def run_processes(base_url: str, tokens: list[str], poll_s: int) -> None:
+    """Run one process with one Application for each token, until killed."""
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=run_one, args=(base_url, token, poll_s), daemon=True) for token in tokens]
+    for process in processes:
+        process.start()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # ends the children too
+    for process in processes:
+        process.join()
+
+
+def run_one(base_url: str, token: str, poll_s: int) -> None:
+    """Run one Application."""
+    asyncio.run(run_ptb(base_url, [token], poll_s))
+
+
 def main() -> None:
     """Run one peer until it is killed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("peer", choices=["ptb", "aiogram"])
+    parser.add_argument("peer", choices=["ptb", "ptb-processes", "aiogram"])
     parser.add_argument("base_url")
     parser.add_argument("tokens", type=Path, help="JSON list")
     parser.add_argument("--poll-s", type=int, default=10)
@@ -61,6 +79,8 @@ def main() -> None:
     tokens = json.loads(arguments.tokens.read_text())
     if arguments.peer == "ptb":
         asyncio.run(run_ptb(arguments.base_url, tokens, arguments.poll_s))
+    elif arguments.peer == "ptb-processes":
+        run_processes(arguments.base_url, tokens, arguments.poll_s)
     else:
         import uvloop
 
@@ -68,4 +88,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,0 +1,95 @@
+"""The table of figures: what was asked for, what a peer does, what was measured. One source for print and document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
+BEGIN, END = "<!-- figures: written by `make bench` -->", "<!-- end of figures -->"
+Seen = dict[str, Any]
+
+
+class Row(NamedTuple):
+    """One figure. must and aim are the highest value let pass; lowest when more is better. read finds it in the results."""
+
+    title: str
+    unit: str
+    must: float
+    aim: float
+    read: Callable[[Seen], float]
+    peer: Callable[[Seen], str] = lambda _seen: "-"
+    more_is_better: bool = False
+
+    def holds(self, value: float, limit: float) -> bool:
+        """Tell whether a value keeps a limit."""
+        return value >= limit if self.more_is_better else value <= limit
+
+
+PTB = "python-telegram-bot"
+ROWS = (
+    Row("memory a polling bot, over an empty fleet", "KiB", 100, 60, lambda s: s["rest"]["botdeck"]["kib_per_bot"],
+        lambda s: f"{s['rest'][PTB]['kib_per_bot']:,.0f} (aiogram {s['rest']['aiogram']['kib_per_bot']:,.0f},"
+                  f" a process each {s['rest']['one process per bot']['kib_per_bot']:,.0f})"),
+    Row("all bots polling, pacing off", "s", 5, 3, lambda s: s["rest"]["botdeck"]["all_polling_s"],
+        lambda s: f"{s['rest'][PTB]['all_polling_s']:g} for {s['rest'][PTB]['bots']}"
+                  f" (aiogram {s['rest']['aiogram']['all_polling_s']:g})"),
+    Row("CPU at rest", "%", 4, 2.5, lambda s: s["rest"]["botdeck"]["idle_cpu_percent"],
+        lambda s: f"{s['rest'][PTB]['idle_cpu_percent']:g} for {s['rest'][PTB]['bots']}"
+                  f" (aiogram {s['rest']['aiogram']['idle_cpu_percent']:g})"),
+    Row("stop of all idle bots", "s", 3, 1.5, lambda s: s["rest"]["botdeck"]["stop_s"]),
+    Row("durable echo turns, to python-telegram-bot's", "x", 2, 4, lambda s: s["turns"]["ratio to " + PTB],
+        lambda s: f"{s['turns']['botdeck']:,} : {s['turns'][PTB]:,} a core-second (aiogram {s['turns']['aiogram']:,})",
+        more_is_better=True),
+    Row("added latency at 200 messages/s, p99", "ms", 25, 12, lambda s: s["latency"]["added_p99_ms"],
+        lambda s: f"raw client {s['latency']['raw_p99_ms']:g}"),
+    Row("turn at conversation length 1,000 : 10", "x", 1.2, 1.05, lambda s: s["growth"]["long to short"]),
+    Row("turn at many stored rows : none", "x", 1.2, 1.05, lambda s: s["growth"]["crowded to empty"],
+        lambda s: f"{s['growth']['rows']:,} rows"),
+    Row("save of a file to live, p95", "ms", 150, 80, lambda s: s["edits"]["p95_ms"], lambda _s: "restart"),
+    Row("all files at once to all live", "s", 3, 1.5, lambda s: s["edits"]["all in place, s"],
+        lambda s: f"with a restart of each {s['edits']['all restart, s']:g}"),
+    Row("streamed answer of 300 tokens, CPU", "ms", 10, 7, lambda s: s["model"]["botdeck"]["streamed"],
+        lambda s: f"official SDK {s['model']['openai SDK']['streamed']:.1f}"),
+    Row("`botdeck --help`, CPU", "ms", 150, 80, lambda s: s["edits"]["help_cpu_ms"]),
+    Row("`botdeck status`, CPU", "ms", 300, 150, lambda s: s["edits"]["status_cpu_ms"]),
+)  # fmt: skip
+
+
+def markdown(seen: Seen) -> list[str]:
+    """Return the table of what was measured, rows that were not left out."""
+    lines = ["| figure | beside it | must | aim | measured |", "|---|---|---|---|---|"]
+    for row in ROWS:
+        try:
+            value, peer = row.read(seen), row.peer(seen)
+        except KeyError:
+            continue
+        sign = ">=" if row.more_is_better else "<="
+        verdict = "" if row.holds(value, row.aim) else " (must)" if row.holds(value, row.must) else " **missed**"
+        lines.append(
+            f"| {row.title} | {peer} | {sign} {row.must:g} {row.unit} | {row.aim:g} {row.unit}"
+            f" | **{value:.3g} {row.unit}**{verdict} |"
+        )
+    return lines
+
+
+def missed(seen: Seen) -> list[str]:
+    """Return the figures beyond what they must be."""
+    found = []
+    for row in ROWS:
+        try:
+            value = row.read(seen)
+        except KeyError:
+            continue
+        if not row.holds(value, row.must):
+            found.append(f"{row.title}: {value:.3g} {row.unit}, must be {row.must:g}")
+    return found
+
+
+def write_document(seen: Seen) -> None:
+    """Put the table of a complete run into docs/performance.md."""
+    before, _, rest = DOCUMENT.read_text().partition(BEGIN)
+    taken = f"Taken {seen['taken'][:10]} on {seen['machine']}, CPython {seen['python']}, SQLite {seen['sqlite']}."
+    lines = "\n".join([BEGIN, taken, "", *markdown(seen), END])
+    DOCUMENT.write_text(before + lines + rest.partition(END)[2])
