@@ -1,38 +1,25 @@
-"""Control over the unix socket: what the command line and an attached console speak to.
-
-Light on purpose: asyncio streams and h11, so that `botdeck status` answers before a web client is imported.
-"""
+"""Control over the unix socket: what the command line and an attached console speak to."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 from urllib.parse import quote, urlencode
 
-import h11
-
-from config.errors import FleetError
 from config.vocabulary import Phase
+from console.answers import ConfigFile, ConversationRow, Draft, Frame, MessageRow, Preview, Said, Series
 from console.control import API_VERSION, Action, EventLine, EventQuery, Info, LogLine, LogQuery, Outcome, Status
-from console.errors import NoFleet, RemoteFailure, WrongVersion, revived
+from console.errors import NoFleet, WrongVersion
 from console.lock import owner_of
 from console.place import Place, socket_path
-from workers.clock import Clock, SystemClock
-
-ANSWER_TIMEOUT_S: Final = 30.0
-"""How long an answer may take; what takes longer by nature (wait, backup, remove) brings its own limit."""
-LONG_TIMEOUT_S: Final = 3600.0
-SILENCE_S: Final = 20.0
-"""A stream has a heartbeat every 5 s; one that is silent for this long is dead."""
-READ_BYTES: Final = 65536
+from console.wire import ANSWER_TIMEOUT_S, Wire
+from workers.clock import Clock
 
 
-async def connect(place: Place, clock: Clock | None = None) -> RemoteControl:
+async def connect(place: Place, clock: Clock | None = None, *, readonly: bool = False) -> RemoteControl:
     """Return a control of the fleet that runs at a place.
 
     Raises NoFleet when none runs or it does not answer, WrongVersion when it speaks another major version.
@@ -42,18 +29,15 @@ async def connect(place: Place, clock: Clock | None = None) -> RemoteControl:
         raise NoFleet(
             f"the fleet {place.name} does not run ({place.root})", f"start it with `botdeck run -C {place.root}`"
         )
-    remote = RemoteControl(Path(owner.socket) if owner.socket else socket_path(place.database), clock, pid=owner.pid)
+    remote = RemoteControl(
+        Path(owner.socket) if owner.socket else socket_path(place.database), clock, pid=owner.pid, readonly=readonly
+    )
     await remote.shake_hands()
     return remote
 
 
-class RemoteControl:
+class RemoteControl(Wire):
     """A Control of the fleet that serves a socket; every call has its own connection."""
-
-    def __init__(self, socket: Path, clock: Clock | None = None, *, pid: int | None = None) -> None:
-        self.socket = socket
-        self._pid = pid
-        self._clock = clock or SystemClock()
 
     async def shake_hands(self) -> Info:
         """Check that the fleet answers in a version we speak. Raises NoFleet, WrongVersion."""
@@ -77,10 +61,29 @@ class RemoteControl:
         """As Control.bot."""
         return cast("dict[str, Any]", await self._call("GET", f"/v1/bots/{_part(bot_id)}"))
 
-    async def steer(self, action: Action, selectors: Sequence[str], *, actor: str, reason: str = "") -> list[Outcome]:
+    async def feed(self) -> AsyncIterator[Frame]:
+        """As Control.feed. Raises NoFleet when the fleet ends or falls silent."""
+        async with aclosing(self._stream("/v1/feed", {"follow": "true"})) as frames:
+            async for frame in frames:
+                yield cast("Frame", frame)
+
+    async def series(self, bot_id: str, *, since: float, until: float, step_s: int) -> Series:
+        """As Control.series."""
+        asked = urlencode({"since": since, "until": until, "step_s": step_s})
+        return cast("Series", await self._call("GET", f"/v1/bots/{_part(bot_id)}/series?{asked}"))
+
+    async def steer(
+        self,
+        action: Action,
+        selectors: Sequence[str],
+        *,
+        actor: str,
+        reason: str = "",
+        expected_generation: int | None = None,
+    ) -> list[Outcome]:
         """As Control.steer."""
         body = {"selectors": list(selectors), "actor": actor, "reason": reason}
-        answer = await self._call("POST", f"/v1/actions/{action.value}", body, timeout_s=LONG_TIMEOUT_S)
+        answer = await self._order(f"/v1/actions/{action.value}", body | {"expected_generation": expected_generation})
         return cast("list[Outcome]", answer["outcomes"])
 
     async def wait(
@@ -93,11 +96,55 @@ class RemoteControl:
 
     async def reload(self, *, actor: str) -> dict[str, Any]:
         """As Control.reload."""
-        return cast("dict[str, Any]", await self._call("POST", "/v1/reload", {"actor": actor}))
+        return cast("dict[str, Any]", await self._order("/v1/reload", {"actor": actor}))
 
     async def config_show(self, bot_id: str) -> dict[str, Any]:
         """As Control.config_show."""
         return cast("dict[str, Any]", await self._call("GET", f"/v1/bots/{_part(bot_id)}/config"))
+
+    async def config_file(self, bot_id: str) -> ConfigFile:
+        """As Control.config_file."""
+        return cast("ConfigFile", await self._call("GET", f"/v1/bots/{_part(bot_id)}/file"))
+
+    async def preview(self, bot_id: str, text: str) -> Preview:
+        """As Control.preview."""
+        return cast("Preview", await self._asked(f"/v1/bots/{_part(bot_id)}/preview", {"text": text}))
+
+    async def save_config(self, bot_id: str, text: str, *, expected_digest: str, actor: str) -> dict[str, Any]:
+        """As Control.save_config."""
+        body = {"text": text, "expected_digest": expected_digest, "actor": actor}
+        return cast("dict[str, Any]", await self._order(f"/v1/bots/{_part(bot_id)}/file", body))
+
+    async def add_bot(self, draft: Draft, *, actor: str) -> dict[str, Any]:
+        """As Control.add_bot."""
+        return cast("dict[str, Any]", await self._order("/v1/bots", {"draft": draft, "actor": actor}))
+
+    async def conversations(
+        self, bot_id: str, *, search: str = "", before: float = 0.0, limit: int = 50
+    ) -> list[ConversationRow]:
+        """As Control.conversations."""
+        asked = urlencode({"search": search, "before": before, "limit": limit})
+        return cast("list[ConversationRow]", await self._call("GET", f"/v1/bots/{_part(bot_id)}/conversations?{asked}"))
+
+    async def messages(
+        self,
+        bot_id: str,
+        client_id: str,
+        conversation_id: str,
+        *,
+        before_seq: int | None = None,
+        search: str = "",
+        limit: int = 100,
+    ) -> list[MessageRow]:
+        """As Control.messages."""
+        asked = {"client_id": client_id, "conversation_id": conversation_id, "search": search, "limit": limit}
+        query = urlencode(asked | {"before_seq": before_seq or 0})
+        return cast("list[MessageRow]", await self._call("GET", f"/v1/bots/{_part(bot_id)}/messages?{query}"))
+
+    async def say(self, bot_id: str, text: str, *, session: str, actor: str) -> Said:
+        """As Control.say."""
+        body = {"text": text, "session": session, "actor": actor}
+        return cast("Said", await self._order(f"/v1/bots/{_part(bot_id)}/say", body))
 
     async def check(self) -> dict[str, Any]:
         """As Control.check."""
@@ -140,106 +187,7 @@ class RemoteControl:
         return await self._file(f"/v1/bots/{_part(bot_id)}/remove", {"actor": actor})
 
     async def _file(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        return cast("dict[str, Any]", await self._call("POST", path, body, timeout_s=LONG_TIMEOUT_S))
-
-    async def _call(self, method: str, path: str, body: Any = None, *, timeout_s: float = ANSWER_TIMEOUT_S) -> Any:
-        """Exchange one request for one JSON answer. Raises what the fleet raised, NoFleet."""
-        with self._clock.deadline(timeout_s):
-            async with self._exchange(method, path, body) as exchange:
-                status = await exchange.head()
-                return _answer(status, b"".join([piece async for piece in exchange.body()]))
-        raise NoFleet(f"the fleet{self._who} did not answer within {timeout_s:g} s", "is its machine overloaded?")
-
-    async def _stream(self, path: str, query: dict[str, Any]) -> AsyncGenerator[Any]:
-        """Yield the JSON lines of an answer, heartbeats left out."""
-        target = f"{path}?{urlencode(query, doseq=True)}"
-        async with self._exchange("GET", target) as exchange:
-            status = await self._in_time(exchange.head())
-            pieces, rest = exchange.body(), b""
-            if status != 200:
-                _answer(status, b"".join([piece async for piece in pieces]))
-            while (piece := await self._in_time(anext(pieces, None))) is not None:
-                *lines, rest = (rest + piece).split(b"\n")
-                for line in lines:
-                    found = json.loads(line)
-                    if "heartbeat" not in found:
-                        yield found
-        if "follow" in query:
-            raise NoFleet(f"the fleet{self._who} has ended")
-
-    async def _in_time(self, step: Any) -> Any:
-        with self._clock.deadline(SILENCE_S):
-            return await step
-        raise NoFleet(f"the fleet{self._who} has fallen silent")
-
-    @property
-    def _who(self) -> str:
-        return f" (pid {self._pid})" if self._pid else ""
-
-    @asynccontextmanager
-    async def _exchange(self, method: str, target: str, body: Any = None) -> AsyncIterator[_Exchange]:
-        try:
-            reader, writer = await asyncio.open_unix_connection(str(self.socket))
-        except OSError as error:
-            raise NoFleet(
-                f"the fleet{self._who} does not answer on {self.socket}: {error.strerror}",
-                "is it just starting? has somebody deleted the socket?",
-            ) from error
-        try:
-            exchange = _Exchange(reader, writer)
-            await exchange.ask(method, target, body)
-            yield exchange
-        except (OSError, h11.RemoteProtocolError) as error:
-            raise NoFleet(f"the connection to the fleet{self._who} was lost", "look at its log") from error
-        finally:
-            writer.close()
-
-
-class _Exchange:
-    """One HTTP/1.1 request and its answer."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._wire = h11.Connection(h11.CLIENT)
-
-    async def ask(self, method: str, target: str, body: Any = None) -> None:
-        content = b"" if body is None else json.dumps(body).encode()
-        headers = [("host", "botdeck"), ("connection", "close"), ("content-length", str(len(content)))]
-        if content:
-            headers.append(("content-type", "application/json"))
-        request = h11.Request(method=method, target=target, headers=headers)
-        events = (request, h11.Data(data=content), h11.EndOfMessage())
-        self._writer.write(b"".join(self._wire.send(event) or b"" for event in events))
-        await self._writer.drain()
-
-    async def head(self) -> int:
-        """Return the status code."""
-        while not isinstance(event := await self._next(), h11.Response):
-            pass
-        return event.status_code
-
-    async def body(self) -> AsyncIterator[bytes]:
-        """Yield the pieces of the answer."""
-        while isinstance(event := await self._next(), h11.Data):
-            yield bytes(event.data)
-
-    async def _next(self) -> Any:
-        while (event := self._wire.next_event()) is h11.NEED_DATA:
-            self._wire.receive_data(await self._reader.read(READ_BYTES))
-        return event
-
-
-def _answer(status: int, content: bytes) -> Any:
-    """Return the JSON of a good answer; raise the error of a bad one."""
-    try:
-        answer = json.loads(content)
-    except ValueError:
-        answer = None
-    if status < 400 and answer is not None:
-        return answer
-    error: FleetError = RemoteFailure(f"the fleet answered {status}, which says nothing more", "look at its log")
-    raise revived(answer) if isinstance(answer, dict) and "error" in answer else error
+        return cast("dict[str, Any]", await self._order(path, body))
 
 
 def _part(text: str) -> str:

@@ -6,6 +6,7 @@ callback, so that `--help` of anything answers at once. A callback may return an
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib import import_module, metadata
 from typing import Any
@@ -14,10 +15,14 @@ import click
 
 from config.errors import FleetError
 from console import exits
+from console.output import forgive, say_lines
 
 TREE: dict[str, Any] = {
     "init": ("init", "Write a new fleet folder that runs as it is."),
     "run": ("run", "Run the fleet of a folder."),
+    "attach": ("attach", "Open the console of a running fleet."),
+    "watch": ("watch", "Watch the fleet in a few lines, without a screen of its own."),
+    "serve": ("serve", "Show the console of a running fleet in a browser."),
     "demo": ("demo", "Run a small fleet against an embedded Telegram, with scripted people."),
     "sandbox": ("sandbox", "Run the embedded Telegram alone, to try a fleet without a token."),
     "check": ("check", "Check every file of the fleet and say all that is wrong."),
@@ -30,6 +35,10 @@ TREE: dict[str, Any] = {
     "pause": ("pause", "Let bots stop taking messages, staying ready."),
     "resume": ("resume", "Let paused bots take messages again."),
     "reset": ("reset", "Forget a bot's failures and try it again."),
+    "reload": ("reload", "Read the fleet's files anew now."),
+    "edit": ("edit", "Edit a bot's file; it is checked before it is saved."),
+    "say": ("say", "Talk to a bot as its operator."),
+    "conversations": ("conversations", "List a bot's conversations, or read one."),
     "backup": ("backup", "Copy the database of a fleet, running or not, and verify the copy."),
     "doctor": ("doctor", "Look for what could keep a fleet from running."),
     "completion": ("completion", "Print the completion script of a shell."),
@@ -127,12 +136,15 @@ app = LazyGroup(
 
 def run(args: list[str] | None = None) -> int:
     """Run one command line. Returns the exit code; every FleetError becomes a sentence and a hint on stderr."""
+    forgive((sys.stdout, sys.stderr))
     try:
         code = app.main(args, prog_name="botdeck", standalone_mode=False)
     except FleetError as error:
         return complain(error)
     except click.ClickException as error:
-        error.show()
+        told = io.StringIO()
+        error.show(told)
+        say_lines(told.getvalue().rstrip("\n"), err=True)  # it quotes what was typed, or what a shell made of it
         return exits.USAGE if isinstance(error, click.UsageError) else error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("aborted", err=True)
@@ -146,7 +158,7 @@ def run(args: list[str] | None = None) -> int:
 
 def complain(error: FleetError) -> int:
     """Print an error for people. Returns its exit code."""
-    click.echo(f"error: {error.message}", err=True)
+    say_lines(f"error: {error.message}", err=True)
     if error.hint:
-        click.echo(f"hint: {error.hint}", err=True)
+        say_lines(f"hint: {error.hint}", err=True)
     return error.exit_code

@@ -13,12 +13,60 @@ from difflib import get_close_matches
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final, Protocol, TypedDict
+from typing import Any, Final, Protocol
 
 from config.vocabulary import FLEET, Phase
+from console.answers import (
+    BotRow,
+    ConfigFile,
+    ConversationRow,
+    Draft,
+    EventLine,
+    FleetRow,
+    Frame,
+    Info,
+    LiveFleet,
+    LiveRow,
+    LogLine,
+    MessageRow,
+    Outcome,
+    Preview,
+    Said,
+    Series,
+    Status,
+)
 from workers.errors import NoSuchBot
 
-API_VERSION: Final = "1.0"
+__all__ = [
+    "ALL",
+    "API_VERSION",
+    "Action",
+    "BotRow",
+    "ConfigFile",
+    "Control",
+    "ConversationRow",
+    "Draft",
+    "EventLine",
+    "EventQuery",
+    "FleetRow",
+    "Frame",
+    "Info",
+    "LiveFleet",
+    "LiveRow",
+    "LogLine",
+    "LogQuery",
+    "MessageRow",
+    "Outcome",
+    "Preview",
+    "Said",
+    "Series",
+    "Status",
+    "matching",
+    "no_such_bot",
+    "sources",
+]
+
+API_VERSION: Final = "1.1"
 """major.minor of the control protocol; another major is refused by clients."""
 
 ALL: Final = "*"
@@ -36,106 +84,12 @@ class Action(StrEnum):
     RESET = "reset"
 
 
-class Info(TypedDict):
-    """Who answers: the fleet, its process, and what it can do."""
-
-    api: str
-    version: str
-    name: str
-    pid: int
-    start_id: str
-    started_at: float
-    root: str
-    database: str
-    capabilities: list[str]
-
-
-class FleetRow(TypedDict):
-    """The fleet as a whole. pid, started_at and version are None when it does not run."""
-
-    name: str
-    running: bool
-    pid: int | None
-    started_at: float | None
-    version: str | None
-    root: str
-    database: str
-    bots: int
-    phases: dict[str, int]
-    held: bool
-    store_fault: str | None
-    config_errors: list[str]
-
-
-class BotRow(TypedDict):
-    """One bot. since, retry_at are moments; last_poll_age_s is None for a bot that never polled or does not run."""
-
-    bot_id: str
-    name: str
-    phase: str
-    phase_reason: str
-    conditions: dict[str, Any]
-    desired: str
-    paused: bool
-    since: float | None
-    telegram: dict[str, Any] | None
-    last_poll_age_s: float | None
-    inbox_open: int
-    outbox_open: int
-    turns: int
-    errors: int
-    restarts: int
-    ambiguous_sends: int
-    retry_at: float | None
-    generation: int
-    observed_generation: int
-    config_error: str | None
-
-
-class Status(TypedDict):
-    """What `botdeck status --json` prints."""
-
-    fleet: FleetRow
-    bots: list[BotRow]
-
-
-class Outcome(TypedDict):
-    """What became of one bot asked for: ok, or error (word), message, hint. `at` is when it was asked."""
-
-    bot_id: str
-    ok: bool
-    error: str
-    message: str
-    hint: str
-    at: float
-
-
-class LogLine(TypedDict):
-    """One log line; level is the word (debug … critical), exception the redacted traceback or empty."""
-
-    bot_id: str
-    at: float
-    level: str
-    logger: str
-    text: str
-    exception: str
-
-
-class EventLine(TypedDict):
-    """One past fact."""
-
-    bot_id: str
-    at: float
-    kind: str
-    data: dict[str, Any]
-    actor: str
-
-
 @dataclass(frozen=True, slots=True)
 class LogQuery:
     """Which log lines: of the bots selected (none = every bot and the fleet itself), the last `tail` of the rest.
 
-    since is a moment; min_level a number of the logging module; pattern a regular expression searched in the text.
+    since and before are moments (before 0: now); min_level a number of the logging module; pattern a regular expression
+    searched in the text.
     """
 
     bots: tuple[str, ...] = ()
@@ -143,6 +97,7 @@ class LogQuery:
     since: float = 0.0
     min_level: int = 0
     pattern: str = ""
+    before: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +108,7 @@ class EventQuery:
     tail: int = 100
     since: float = 0.0
     kinds: tuple[str, ...] = ()
+    before: float = 0.0
 
 
 class Control(Protocol):
@@ -173,10 +129,30 @@ class Control(Protocol):
         """
         ...
 
-    async def steer(self, action: Action, selectors: Sequence[str], *, actor: str, reason: str = "") -> list[Outcome]:
+    def feed(self) -> AsyncIterator[Frame]:
+        """Yield the fleet, then what changes, at most four times a second and at least every 5 s, until cancelled.
+
+        A reader that is slow gets fewer frames, each with all that changed meanwhile.
+        """
+        ...
+
+    async def series(self, bot_id: str, *, since: float, until: float, step_s: int) -> Series:
+        """Return the measures of a bot over time, in steps of whole minutes. Raises NoSuchBot, BadRequest."""
+        ...
+
+    async def steer(
+        self,
+        action: Action,
+        selectors: Sequence[str],
+        *,
+        actor: str,
+        reason: str = "",
+        expected_generation: int | None = None,
+    ) -> list[Outcome]:
         """Ask bots for an action; the intent is stored first. Selectors are bot ids and globs.
 
-        A bot that cannot be found or does not take the action has ok = false in its outcome; the others go on.
+        A bot that cannot be found, does not take the action, or whose files have another generation than expected has
+        ok = false in its outcome; the others go on.
         Returns when the intent is stored, not when the bots are there: see `wait`.
         """
         ...
@@ -198,6 +174,26 @@ class Control(Protocol):
         """Return {"bot_id", "file", "config", "origins"} of the running bot, secrets masked. Raises NoSuchBot."""
         ...
 
+    async def config_file(self, bot_id: str) -> ConfigFile:
+        """Return the file of a bot as it lies on the disk. Raises NoSuchBot, ConfigError."""
+        ...
+
+    async def preview(self, bot_id: str, text: str) -> Preview:
+        """Say what a text would do in place of that file; nothing is written. Raises NoSuchBot, ConfigError."""
+        ...
+
+    async def save_config(self, bot_id: str, text: str, *, expected_digest: str, actor: str) -> dict[str, Any]:
+        """Put a text in the place of that file and apply it; return {"digest", "changes", "problems"}.
+
+        Raises Conflict when the file is another one than `config_file` gave, ConfigError for a text with mistakes:
+        nothing is written then.
+        """
+        ...
+
+    async def add_bot(self, draft: Draft, *, actor: str) -> dict[str, Any]:
+        """Write the file of a new bot and start it; return {"bot_id", "file", "username"}. Raises ConfigError."""
+        ...
+
     async def check(self) -> dict[str, Any]:
         """Check the files as they are now; return {"ok", "bots", "problems", "warnings"}. Changes nothing."""
         ...
@@ -216,6 +212,33 @@ class Control(Protocol):
 
     def follow_events(self, query: EventQuery) -> AsyncIterator[EventLine]:
         """Yield what `events` returns, then every further event as it happens, until cancelled."""
+        ...
+
+    async def conversations(
+        self, bot_id: str, *, search: str = "", before: float = 0.0, limit: int = 50
+    ) -> list[ConversationRow]:
+        """Return conversations, last spoken in first: before a moment, and with a text somewhere in them. Raises NoSuchBot."""
+        ...
+
+    async def messages(
+        self,
+        bot_id: str,
+        client_id: str,
+        conversation_id: str,
+        *,
+        before_seq: int | None = None,
+        search: str = "",
+        limit: int = 100,
+    ) -> list[MessageRow]:
+        """Return the last messages of a conversation, or those before a number, oldest first. Raises NoSuchBot."""
+        ...
+
+    async def say(self, bot_id: str, text: str, *, session: str, actor: str) -> Said:
+        """Ask a bot as its operator: a turn by its configuration, in a conversation of the session's own.
+
+        It is remembered and its tokens are counted as those of every turn; it reaches no channel. Where no answer can be
+        had, `error` says why and nothing is remembered. Raises NoSuchBot, WrongPhase (no good configuration), BadRequest.
+        """
         ...
 
     async def backup(self, target: Path, *, overwrite: bool = False) -> dict[str, Any]:

@@ -7,6 +7,8 @@ FleetError
 ├── WrongVersion              the fleet speaks another version of the control protocol
 ├── ShuttingDown              the fleet is ending and takes no orders
 ├── BadRequest                what was asked makes no sense (exit 2)
+├── Conflict                  somebody else was faster: what was asked rests on what is no more so
+├── ReadOnly                  the console that asks has said that it only looks
 ├── NotAllowed                the peer is neither the owner nor root
 └── RemoteFailure             the fleet failed at what was asked, in a way this client does not know
 """
@@ -52,6 +54,14 @@ class BadRequest(FleetError):
     exit_code = exits.USAGE
 
 
+class Conflict(FleetError):
+    """What was asked rests on something that somebody else has changed meanwhile."""
+
+
+class ReadOnly(FleetError):
+    """The client has said that it only looks."""
+
+
 class NotAllowed(FleetError):
     """The peer is neither the fleet's owner nor root."""
 
@@ -71,6 +81,8 @@ _TRAVELLING: Final[tuple[type[FleetError], ...]] = (
     WrongPhase,
     ShuttingDown,
     BadRequest,
+    Conflict,
+    ReadOnly,
     NotAllowed,
 )
 

@@ -1,36 +1,39 @@
-"""Running a fleet without a screen: one ready line, signals, the service manager's notices, an exit code."""
+"""Running a fleet until it is told to end: what is shown of it, the service manager's notices, an exit code."""
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
 import traceback
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 import click
-from anyio.abc import TaskStatus
 
 from config.errors import FleetError
 from config.vocabulary import Phase
 from console import exits
+from console.ending import Ending
 from console.notify import Notifier
 from console.output import visible
 from console.parts import Told, first_error
-from console.runtime import Fleet, open_fleet
+from workers.channels import open_channel
 from workers.redaction import Redactor
 
-logger = logging.getLogger("botdeck")
+if TYPE_CHECKING:
+    from config.schema import BotConfig
+    from console.runtime import Fleet
+    from workers.channels.base import Channel
+    from workers.clock import Clock
+    from workers.http import Http
 
 STATUS_S: Final = 5.0
 """How often the service manager is told how many bots run."""
 NAMED: Final = 10
 """Bots the ready line names."""
-CODES: Final = {signal.SIGINT: exits.INTERRUPTED, signal.SIGTERM: exits.TERMINATED}
 
 
 class Company(Protocol):
@@ -40,21 +43,61 @@ class Company(Protocol):
 
     async def __aexit__(self, *how: object) -> None: ...
 
+    def open_channel(self, bot_id: str, config: BotConfig, http: Http, clock: Clock) -> Channel:
+        """Open a bot's channel, as `workers.channels.open_channel` does."""
+        ...
+
     async def run(self) -> None:
         """Do what there is to do, until cancelled."""
         ...
 
 
-def run_fleet(
-    root: Path, *, environment: str | None = None, log_format: str | None = None, company: Company | None = None
-) -> int:
-    """Run the fleet of a folder until a signal ends it; return the exit code. Raises FleetErrors only.
+class Front(Protocol):
+    """What an operator sees of a fleet. on_screen: it has the terminal, so that log lines are not to be printed."""
 
-    company lives beside it (the people of the demo).
+    on_screen: bool
+
+    def up(self, ending: Ending) -> AbstractAsyncContextManager[object]:
+        """Come up before the fleet does; the fleet starts, lives and ends within the block."""
+        ...
+
+    async def show(self, fleet: Fleet, ending: Ending) -> None:
+        """Show the fleet until there is nothing more to show or the end is asked for; may ask for it.
+
+        The fleet goes on when this returns without having asked for the end. Raises nothing.
+        """
+        ...
+
+
+class ReadyLine:
+    """One line on stdout says what runs and how to reach it."""
+
+    on_screen = False
+
+    def up(self, ending: Ending) -> AbstractAsyncContextManager[object]:
+        """Show nothing yet."""
+        return nullcontext()
+
+    async def show(self, fleet: Fleet, ending: Ending) -> None:
+        """Print the line."""
+        click.echo(ready_line(fleet))
+
+
+def run_fleet(
+    root: Path,
+    *,
+    environment: str | None = None,
+    log_format: str | None = None,
+    company: Company | None = None,
+    front: Front | None = None,
+) -> int:
+    """Run the fleet of a folder until it is asked to end; return the exit code. Raises FleetErrors only.
+
+    company lives beside it (the people of the demo); front is what the operator sees of it.
     """
     options = {"use_uvloop": find_spec("uvloop") is not None}
     try:
-        return anyio.run(_live, root, environment, log_format, company, backend_options=options)
+        return anyio.run(_live, root, environment, log_format, company, front or ReadyLine(), backend_options=options)
     except Exception as error:  # noqa: BLE001 (the boundary of the process: the unexpected becomes a sentence and a code)
         found = first_error(error)
         if isinstance(found, FleetError):
@@ -65,20 +108,29 @@ def run_fleet(
         raise FleetError(f"the fleet failed: {type(found).__name__}", "its trace is above; please report it") from None
 
 
-async def _live(root: Path, environment: str | None, log_format: str | None, company: Company | None) -> int:
+async def _live(
+    root: Path, environment: str | None, log_format: str | None, company: Company | None, front: Front
+) -> int:
     """Start, stay until a signal, stop."""
     ending = Ending()
     async with anyio.create_task_group() as group:
         await group.start(ending.listen, name="fleet/signals")
         with ending.starting:
-            async with AsyncExitStack() as stack:
+            async with front.up(ending), AsyncExitStack() as stack:
+                # What a fleet needs takes half a second to import: a screen is there by now, and stays alive.
+                runtime = await anyio.to_thread.run_sync(import_module, "console.runtime")
                 if company is not None:
                     await stack.enter_async_context(company)
-                fleet = await stack.enter_async_context(
-                    open_fleet(root, environment=environment, log_format=log_format)
+                opening = runtime.open_fleet(
+                    root,
+                    environment=environment,
+                    log_format=log_format,
+                    channels=company.open_channel if company is not None else open_channel,
+                    quiet=front.on_screen,
                 )
+                fleet: Fleet = await stack.enter_async_context(opening)
                 ending.fleet = fleet
-                await _stay(fleet, ending, company)
+                await _stay(fleet, ending, company, front)
         if ending.fleet is not None and ending.fleet.pool.leaked:
             # Tasks that ignore their cancellation would keep the process alive for ever; all that counts is written.
             click.echo("error: some bots could not be cancelled; ending by force", err=True)
@@ -87,52 +139,14 @@ async def _live(root: Path, environment: str | None, log_format: str | None, com
     return ending.code
 
 
-class Ending:
-    """What signals mean: the first drains, the second cancels what still runs, the third exits at once."""
-
-    def __init__(self) -> None:
-        self.asked = anyio.Event()
-        self.starting = anyio.CancelScope()
-        self.fleet: Fleet | None = None
-        self.code = exits.OK
-        self._count = 0
-
-    async def listen(self, *, task_status: TaskStatus[None]) -> None:
-        """Take signals until cancelled. SIGHUP (a lost terminal) stops nothing."""
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-            task_status.started()
-            async for number in signals:
-                if number == signal.SIGHUP:
-                    logger.info("SIGHUP: the terminal is gone, the fleet runs on")
-                else:
-                    self.take(number)
-
-    def take(self, number: signal.Signals) -> None:
-        """Act on a signal that asks for the end."""
-        self._count += 1
-        if self._count == 1:
-            logger.info("%s: turns in flight are finished; again cuts them short", number.name)
-            self.asked.set()
-            if self.fleet is None:
-                self.starting.cancel()
-            return
-        self.code = CODES[number]
-        if self._count > 2:
-            # Whatever hangs, the operator wants it gone; the database survives that as it survives a power cut.
-            os._exit(self.code)
-        logger.warning("%s again: turns in flight are cancelled; once more exits at once", number.name)
-        if self.fleet is not None:
-            self.fleet.hurry()
-
-
-async def _stay(fleet: Fleet, ending: Ending, company: Company | None) -> None:
+async def _stay(fleet: Fleet, ending: Ending, company: Company | None, front: Front) -> None:
     notifier = Notifier()
-    click.echo(ready_line(fleet))
     notifier.send("READY=1", f"STATUS={summary(fleet)}", f"MAINPID={os.getpid()}")
     async with anyio.create_task_group() as group:
         group.start_soon(_report, fleet, notifier, name="fleet/notify")
         if company is not None:
             group.start_soon(company.run, name="fleet/company")
+        await front.show(fleet, ending)
         await ending.asked.wait()
         group.cancel_scope.cancel()
     notifier.send("STOPPING=1", "STATUS=draining")
@@ -149,9 +163,10 @@ async def _report(fleet: Fleet, notifier: Notifier) -> None:
 
 
 def summary(fleet: Fleet) -> str:
-    """Return "2 of 3 bots running"."""
+    """Return "2 of 3 bots running", and that the database refuses writes while it does."""
     phases = [status.phase for status in fleet.pool.bots()]
-    return f"{phases.count(Phase.RUNNING)} of {len(phases)} bots running"
+    trouble = "; the database takes no writes" if fleet.store.fault is not None else ""
+    return f"{phases.count(Phase.RUNNING)} of {len(phases)} bots running{trouble}"
 
 
 def ready_line(fleet: Fleet) -> str:

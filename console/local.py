@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 
-from config.change import BotChange
-from config.errors import FleetError, Problem
+from config.errors import FleetError
 from config.load import Loader
 from config.vocabulary import FLEET, Phase
 from console.control import (
@@ -21,6 +20,7 @@ from console.control import (
     EventLine,
     EventQuery,
     FleetRow,
+    Frame,
     Info,
     LogLine,
     LogQuery,
@@ -29,29 +29,33 @@ from console.control import (
     matching,
     no_such_bot,
 )
-from console.errors import ShuttingDown, described
+from console.course import Course
+from console.errors import Conflict, described
+from console.feed import Board
 from console.offline import remove_file
+from console.paperwork import Paperwork
 from console.records import Records
-from console.rows import phase_counts
-from store.events import OperatorActed
+from console.rows import change_row, problem_row
+from console.talks import Talks
 
 if TYPE_CHECKING:
     from console.runtime import Fleet
 
 LOOK_S: Final = 0.05
 """How often `wait` looks."""
+MORE: Final = ("feed", "series", "conversations", "say", "edit", "add")
+"""What a fleet of this version can beyond the first one."""
 STUCK: Final = frozenset({Phase.STOPPED, Phase.DISABLED, Phase.INVALID, Phase.QUARANTINED})
 """Phases a bot does not leave by itself (soon): waiting for another one is useless."""
 
 
-class LocalControl:
+class LocalControl(Talks, Course, Paperwork):
     """The Control of a fleet of this process."""
 
     def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
+        super().__init__(fleet)
         self._records = Records(fleet, self._bot_ids)
-        self.closing = False
-        """Set when the fleet begins to end: orders are refused, questions are still answered."""
+        self._board = Board(fleet)
 
     # --- questions ---------------------------------------------------------------------------------------------
 
@@ -67,15 +71,31 @@ class LocalControl:
             "started_at": owner.started_at,
             "root": str(place.root.absolute()),
             "database": str(place.database),
-            "capabilities": [*Action, "wait", "reload", "check", "config", "logs", "events", "partition", "backup"],
+            "capabilities": [
+                *Action,
+                "wait",
+                "reload",
+                "check",
+                "config",
+                "logs",
+                "events",
+                "partition",
+                "backup",
+                *MORE,
+            ],
         }
 
     async def status(self) -> Status:
         """As Control.status."""
         rows = [bot_row(status.as_dict()) for status in self._fleet.pool.bots()]
-        return {"fleet": self._fleet_row(rows), "bots": rows}
+        return {"fleet": self.fleet_row(), "bots": rows}
 
-    def _fleet_row(self, rows: Sequence[BotRow]) -> FleetRow:
+    def feed(self) -> AsyncIterator[Frame]:
+        """As Control.feed."""
+        return self._board.follow()
+
+    def fleet_row(self) -> FleetRow:
+        """Return the fleet as a whole."""
         fleet, fault = self._fleet, self._fleet.store.fault
         return {
             "name": fleet.snapshot.name,
@@ -85,10 +105,11 @@ class LocalControl:
             "version": fleet.owner.version,
             "root": str(fleet.place.root.absolute()),
             "database": str(fleet.place.database),
-            "bots": len(rows),
-            "phases": phase_counts(row["phase"] for row in rows),
+            "bots": len(fleet.pool.bot_ids()),
+            "phases": dict(sorted((str(phase), count) for phase, count in fleet.pool.phases().items())),
             "held": fleet.pool.held is not None,
             "store_fault": str(fault) if fault else None,
+            "outage": fleet.pool.outage,
             "config_errors": [str(problem) for problem in fleet.reloader.errors],
         }
 
@@ -130,7 +151,15 @@ class LocalControl:
 
     # --- orders ------------------------------------------------------------------------------------------------
 
-    async def steer(self, action: Action, selectors: Sequence[str], *, actor: str, reason: str = "") -> list[Outcome]:
+    async def steer(
+        self,
+        action: Action,
+        selectors: Sequence[str],
+        *,
+        actor: str,
+        reason: str = "",
+        expected_generation: int | None = None,
+    ) -> list[Outcome]:
         """As Control.steer."""
         self._refuse_when_closing()
         outcomes: list[Outcome] = []
@@ -141,16 +170,26 @@ class LocalControl:
             except FleetError as error:
                 outcomes.append(self._outcome(selector, error))
         verb: Callable[..., Awaitable[None]] = getattr(self._fleet.pool, action.value)
-        done = [self._act(verb, bot_id, actor, reason) for bot_id in bot_ids]
+        done = [self._act(verb, bot_id, actor, reason, expected_generation) for bot_id in bot_ids]
         return [*(await asyncio.gather(*done)), *outcomes]
 
-    async def _act(self, verb: Callable[..., Awaitable[None]], bot_id: str, actor: str, reason: str) -> Outcome:
+    async def _act(
+        self, verb: Callable[..., Awaitable[None]], bot_id: str, actor: str, reason: str, generation: int | None
+    ) -> Outcome:
         asked_at = self._fleet.clock.now()
         try:
+            self._refuse_if_changed(bot_id, generation)
             await verb(bot_id, actor=actor, reason=reason)
         except FleetError as error:
             return self._outcome(bot_id, error)
         return {"bot_id": bot_id, "ok": True, "error": "", "message": "", "hint": "", "at": asked_at}
+
+    def _refuse_if_changed(self, bot_id: str, expected: int | None) -> None:
+        found = self._fleet.pool.bot(bot_id).generation
+        if expected is not None and found != expected:
+            raise Conflict(
+                f"the files of {bot_id} have changed: generation {found}, not {expected}", "look at it again"
+            )
 
     def _outcome(self, bot_id: str, error: FleetError) -> Outcome:
         words = described(error)
@@ -226,6 +265,8 @@ class LocalControl:
         path = self._file(bot_id)
         await anyio.to_thread.run_sync(remove_file, path)
         await self._fleet.reloader.reload([path], patient=False)
+        await self._fleet.pool.release(bot_id)
+        await self._fleet.settle(bot_id)
         rows = await self._fleet.pool.remove(bot_id)
         self._note("remove", FLEET, actor, bot_id)
         return {"bot_id": bot_id, "file": str(path), "rows": rows}
@@ -248,38 +289,8 @@ class LocalControl:
         """As Control.follow_events; a bad query is refused at once."""
         return self._records.follow_events(query)
 
-    # --- ids, files, notes -------------------------------------------------------------------------------------
-
-    def _bot_ids(self) -> list[str]:
-        return [status.bot_id for status in self._fleet.pool.bots()]
-
-    def _known(self, bot_id: str) -> str:
-        return self._fleet.pool.bot(bot_id).bot_id
-
-    def _file(self, bot_id: str) -> Path:
-        return self._fleet.place.root.absolute() / "bots" / f"{bot_id}.toml"
-
-    def _refuse_when_closing(self) -> None:
-        if self.closing:
-            raise ShuttingDown("the fleet is shutting down and takes no orders", "wait until it has ended")
-
-    def _note(self, action: str, bot_id: str, actor: str, reason: str = "") -> None:
-        event = OperatorActed(bot_id=bot_id, at=self._fleet.clock.now(), action=action, actor=actor, reason=reason)
-        self._fleet.bus.publish(event)
-
 
 def bot_row(status: dict[str, Any]) -> BotRow:
     """Return a BotStatus as a Control answers it."""
     row = {name: status[name] for name in BotRow.__annotations__}
     return cast("BotRow", row | {"config_error": status["config_error"] or None})
-
-
-def change_row(change: BotChange) -> dict[str, Any]:
-    """Return what a reload did to one bot, JSON-ready."""
-    effect = str(change.effect) if change.effect else None
-    return {"bot_id": change.bot_id, "kind": change.kind, "effect": effect, "keys": list(change.keys)}
-
-
-def problem_row(problem: Problem) -> dict[str, Any]:
-    """Return a located problem, JSON-ready."""
-    return asdict(problem) | {"file": str(problem.file)}

@@ -15,16 +15,23 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from config.errors import FleetError
+from config.vocabulary import is_bot_id
+from console.answers import ConversationRow, MessageRow
+from console.chats import listed, read
 from console.control import BotRow, EventLine, EventQuery, LogLine, LogQuery, Status, no_such_bot, sources
 from console.errors import BadRequest
 from console.lock import Lock, Owner
 from console.place import Place
 from console.rows import event_line, log_line, log_matcher, phase_counts
 from store.bots import SELECT, BotState, state_of
+from store.conversations import Conversations
 from store.journal import Journal
 from store.logs import Logs
+from store.messages import Messages
 from store.opening import cannot_open
 from store.reader import Reader
+from store.tails import Tails
+from store.usage import UsageRows
 from workers.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -54,6 +61,7 @@ class Offline:
                 "phases": phase_counts(row["phase"] for row in rows),
                 "held": False,
                 "store_fault": None,
+                "outage": None,
                 "config_errors": [],
             },
             "bots": rows,
@@ -88,7 +96,10 @@ class Offline:
             lines: list[LogLine] = []
             for bot_id in sources(query.bots, await self._bot_ids(reader)):
                 rows = await Logs(bot_id, reader).tail(
-                    -1 if query.pattern else query.tail, since_ms=int(query.since * 1000), min_level=query.min_level
+                    -1 if query.pattern else query.tail,
+                    since_ms=int(query.since * 1000),
+                    before_ms=int(query.before * 1000),
+                    min_level=query.min_level,
                 )
                 lines += filter(matches, map(log_line, rows))
         lines.sort(key=lambda line: line["at"])
@@ -102,11 +113,47 @@ class Offline:
             lines: list[EventLine] = []
             for bot_id in sources(query.bots, await self._bot_ids(reader)):
                 rows = await Journal(bot_id, reader).tail(
-                    query.tail, since_ms=int(query.since * 1000), kinds=query.kinds
+                    query.tail, since_ms=int(query.since * 1000), before_ms=int(query.before * 1000), kinds=query.kinds
                 )
                 lines += map(event_line, rows)
         lines.sort(key=lambda line: line["at"])
         return lines[-query.tail :] if query.tail else []
+
+    async def conversations(
+        self, bot_id: str, *, search: str = "", before: float = 0.0, limit: int = 50
+    ) -> list[ConversationRow]:
+        """As Control.conversations."""
+        async with self._known(bot_id) as reader:
+            messages = Messages(bot_id, reader, Tails())
+            return await listed(Conversations(bot_id, reader), messages, search=search, before=before, limit=limit)
+
+    async def messages(
+        self,
+        bot_id: str,
+        client_id: str,
+        conversation_id: str,
+        *,
+        before_seq: int | None = None,
+        search: str = "",
+        limit: int = 100,
+    ) -> list[MessageRow]:
+        """As Control.messages."""
+        async with self._known(bot_id) as reader:
+            messages, usage, key = (
+                Messages(bot_id, reader, Tails()),
+                UsageRows(bot_id, reader),
+                (client_id, conversation_id),
+            )
+            return await read(messages, usage, key, before_seq=before_seq, search=search, limit=limit)
+
+    @asynccontextmanager
+    async def _known(self, bot_id: str) -> AsyncIterator[Reader]:
+        """Give a connection for a bot that is written down. Raises NoSuchBot."""
+        async with self._reader() as reader:
+            known = await self._bot_ids(reader) if reader is not None else []
+            if reader is None or bot_id not in known:
+                raise no_such_bot(bot_id, known)
+            yield reader
 
     async def backup(self, target: Path, *, overwrite: bool = False) -> dict[str, Any]:
         """As Control.backup."""
@@ -131,6 +178,8 @@ class Offline:
 
     async def remove_bot(self, bot_id: str) -> dict[str, Any]:
         """As Control.remove_bot."""
+        if not is_bot_id(bot_id):  # it would name a file elsewhere
+            raise no_such_bot(bot_id, ())
         path = self.place.root / "bots" / f"{bot_id}.toml"
         async with self._store(create=path.exists()) as store:
             known = [state.bot_id for state in await store.states()]

@@ -77,7 +77,10 @@ class Records:
         lines: list[LogLine] = []
         for name in names:
             rows = await self._fleet.store.partition(name).logs.tail(
-                limit, since_ms=int(query.since * 1000), min_level=query.min_level
+                limit,
+                since_ms=int(query.since * 1000),
+                before_ms=int(query.before * 1000),
+                min_level=query.min_level,
             )
             lines += filter(matches, map(log_line, rows))
         return last(lines, query.tail)
@@ -118,7 +121,7 @@ class Records:
         lines: list[EventLine] = []
         for name in names:
             rows = await self._fleet.store.partition(name).events.tail(
-                query.tail, since_ms=int(query.since * 1000), kinds=query.kinds
+                query.tail, since_ms=int(query.since * 1000), before_ms=int(query.before * 1000), kinds=query.kinds
             )
             lines += map(event_line, rows)
         return last(lines, query.tail)

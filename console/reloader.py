@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 
 from config.change import BotChange, fleet_changes
 from config.errors import ConfigError, Problem
-from config.load import Loader, Snapshot
+from config.load import BotSpec, Loader, Snapshot
 from config.vocabulary import FLEET, Effect
 from config.watch import watch
 from store.events import ConfigApplied, ConfigRejected
@@ -94,6 +94,11 @@ class Reloader:
                 return ()
             self.latest = loaded
             return await self._bring(self._without_unripe(loaded) if patient else loaded)
+
+    async def attempt(self, bot_id: str, text: str) -> tuple[BotSpec | None, tuple[Problem, ...]]:
+        """Return what a text would be in place of a bot's file, and what is wrong with it; nothing is changed."""
+        async with self._turn:
+            return await anyio.to_thread.run_sync(self._loader.attempt, bot_id, text)
 
     async def _bring(self, snapshot: Snapshot) -> tuple[BotChange, ...]:
         await self._prepare(snapshot)

@@ -7,8 +7,11 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
+from config.errors import Problem
 from console.control import EventLine, EventQuery, LogLine, LogQuery
 from console.errors import BadRequest
 from store.events import Event
@@ -16,6 +19,7 @@ from store.journal import EventRow
 from store.logs import LogRow
 
 if TYPE_CHECKING:
+    from config.change import BotChange
     from workers.logbook import Line
 
 LEVELS: Final = {
@@ -97,3 +101,26 @@ def event_matcher(query: EventQuery) -> Callable[[EventLine], bool]:
 def phase_counts(phases: Iterable[str]) -> dict[str, int]:
     """Return phase → bots, phases nobody is in left out."""
     return dict(sorted(Counter(map(str, phases)).items()))
+
+
+def change_row(change: BotChange) -> dict[str, Any]:
+    """Return what a reload did to one bot, JSON-ready."""
+    effect = str(change.effect) if change.effect else None
+    return {"bot_id": change.bot_id, "kind": change.kind, "effect": effect, "keys": list(change.keys)}
+
+
+def change_words(change: dict[str, Any]) -> str:
+    """Return a change row as a person reads it: changed (llm.model: next turn)."""
+    keys, effect = ", ".join(change["keys"]), (change["effect"] or "").replace("_", " ")
+    more = ": ".join(filter(None, (keys, effect)))
+    return f"{change['kind']} ({more})" if more else str(change["kind"])
+
+
+def problem_words(problem: dict[str, Any]) -> str:
+    """Return a problem row as a person reads it: file:line:column: key: message (hint)."""
+    return str(Problem(**problem | {"file": Path(problem["file"])}))
+
+
+def problem_row(problem: Problem) -> dict[str, Any]:
+    """Return a located problem, JSON-ready."""
+    return asdict(problem) | {"file": str(problem.file)}

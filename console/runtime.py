@@ -32,12 +32,13 @@ from console.place import Place, find, socket_path
 from console.reloader import Reloader
 from console.spout import Spout
 from store.database import Store
-from store.errors import StoreCorrupt, StoreError
 from store.events import FleetStarted, FleetStopped
+from store.inspection import first_look
 from workers.bus import Bus
 from workers.channels import open_channel
 from workers.chat.engine import Engine
 from workers.clock import Clock, SystemClock
+from workers.housekeeping import Housekeeper
 from workers.http import Http
 from workers.journal import EventJournal
 from workers.llm import Providers
@@ -53,8 +54,6 @@ SHUTDOWN_S: Final = 28.0
 """The whole way down; service managers kill at 30 s or later."""
 LOGS_S: Final = 0.5
 METRICS_S: Final = 60.0
-PRUNE_BUSY_S: Final = 1.0
-PRUNE_IDLE_S: Final = 600.0
 STDERR: Final = 2
 HURRY_S: Final = 0.05
 DESCRIPTORS: Final = 65_536
@@ -82,6 +81,7 @@ class Fleet:
         self.store = services.store
         self.bus = services.bus
         self.metrics = services.metrics
+        self.engine = services.engine
         self.logbook = logbook
         self.journal = EventJournal(self.bus, self.store, self.clock, logbook.redactor.clean)
         self.pool = Pool(services, clean=logbook.redactor.clean)
@@ -125,7 +125,8 @@ class Fleet:
             "journal": self.journal.run,
             "log writer": self._write_logs,
             "metrics": self._write_metrics,
-            "retention": self._prune,
+            "retention": Housekeeper(self.store, self.clock, lambda: self.snapshot.fleet.retention).run,
+            "database check": self._inspect,
         }
         for name, part in parts.items():
             group.start_soon(tend, name, part, self.clock, name=f"fleet/{name}")
@@ -146,23 +147,37 @@ class Fleet:
         async with self._log_turn:
             await self.logbook.write_down(self.store)
 
+    async def settle(self, bot_id: str) -> None:
+        """Write down what was said and done so far, and forget what is measured of a bot: nothing of it comes later."""
+        await self.journal.flush()
+        await self.flush_logs()
+        self.metrics.forget(bot_id)
+
     async def _write_logs(self) -> None:
         while True:
             await self.clock.sleep(LOGS_S)
             await self.flush_logs()
 
     async def _write_metrics(self) -> None:
+        """Take up what was spent today before this process began; from then on write down the minutes."""
+        self.metrics.figures.recall(await self.store.spent_since(int(self.metrics.figures.midnight * 1000)))
         while True:
             await self.clock.sleep(METRICS_S)
+            for status in self.pool.bots():
+                if status.inbox_open:
+                    self.metrics.observe(status.bot_id, "inbox", status.inbox_open)
             await self.metrics.flush(self.store)
 
-    async def _prune(self) -> None:
-        """Delete what is past its time, a small batch at a time."""
-        while True:
-            deleted = 0
-            with suppress(StoreError):  # the pool says that the database refuses; old rows can wait
-                deleted = await self.store.prune(retention_rules(self.snapshot), int(self.clock.now() * 1000))
-            await self.clock.sleep(PRUNE_BUSY_S if deleted else PRUNE_IDLE_S)
+    async def _inspect(self) -> None:
+        """Check a large database its last process did not close, beside the bots: they must not wait for it.
+
+        Damage is a fault of the store: polls stop, and the pool tells of it. A small one was checked before it was opened.
+        """
+        if not self.store.unclean:
+            return
+        logger.warning("the database was not closed cleanly; it is checked beside the fleet")
+        if not await self.store.check():
+            logger.info("the database is whole")
 
     def _publish(self, kind: type[FleetStarted | FleetStopped], **data: object) -> None:
         self.bus.publish(kind(bot_id=FLEET, at=self.clock.now(), **data))  # type: ignore[arg-type]
@@ -210,14 +225,17 @@ async def open_fleet(
     clock: Clock | None = None,
     channels: OpenChannel = open_channel,
     serve: bool = True,
+    quiet: bool = False,
 ) -> AsyncIterator[Fleet]:
     """Run the fleet of a folder for the length of the block; leaving it drains and stops everything.
 
     Raises FleetOwned (somebody else runs it), ConfigInvalid (fleet.toml, its environment or .env is bad: bots'
-    own files are not), StoreError, SocketUnusable. channels is a seam for tests and embedding.
+    own files are not), StoreError, SocketUnusable. channels is a seam for tests and embedding. quiet: log lines are not
+    printed until `logbook.quiet` is taken back.
     """
     clock = clock or SystemClock()
     raise_descriptor_limit()
+    leave_no_core_file()
     place = await anyio.to_thread.run_sync(find, root, environment)
     path = socket_path(place.database)
     owner = Owner(os.getpid(), uuid.uuid4().hex, version(), str(path), clock.now())
@@ -226,6 +244,7 @@ async def open_fleet(
         stack.callback(lock.release)
         loader, snapshot = await _load(root, environment)
         book = _open_logbook(stack, snapshot, log_format)
+        book.quiet = quiet
         doorway = await stack.enter_async_context(open_doorway(path, clock)) if serve else None
         services = await _services(stack, snapshot, clock, channels, book.redactor.clean)
         fleet = Fleet(place, owner, loader, snapshot, book, services, environment=environment)
@@ -265,12 +284,12 @@ def _open_logbook(stack: AsyncExitStack, snapshot: Snapshot, log_format: str | N
 async def _services(
     stack: AsyncExitStack, snapshot: Snapshot, clock: Clock, channels: OpenChannel, clean: Callable[[str], str]
 ) -> Services:
-    """Open the database and make what all workers share; the stack closes it."""
+    """Open the database and make what all workers share; the stack closes it. Raises StoreError."""
     durability = snapshot.fleet.store.durability
+    whole = await anyio.to_thread.run_sync(first_look, snapshot.database)
     store = await Store.open(snapshot.database, now_ms=int(clock.now() * 1000), durability=durability)
     stack.push_async_callback(_calmly, store.close)
-    if store.unclean:
-        await _check(store)
+    store.unclean = store.unclean and not whole
     http = Http()
     stack.push_async_callback(_calmly, http.close)
     engine = Engine(Providers(http, clock), clock)
@@ -281,16 +300,6 @@ async def _calmly(close: Callable[[], Awaitable[None]]) -> None:
     """Close something to the end, also when the start was cancelled."""
     with anyio.CancelScope(shield=True):
         await close()
-
-
-async def _check(store: Store) -> None:
-    """Look at a database its last process did not close. Raises StoreCorrupt."""
-    logger.warning("the database was not closed cleanly; checking it")
-    found = await store.check()
-    if found:
-        raise StoreCorrupt(
-            f"{store.path} is damaged: {found[0]}", "restore a copy made by `botdeck backup`; nothing was changed"
-        )
 
 
 @asynccontextmanager
@@ -326,6 +335,7 @@ def raise_descriptor_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def retention_rules(snapshot: Snapshot) -> dict[str, int]:
-    """Return table → days kept."""
-    return {name.removesuffix("_days"): days for name, days in snapshot.fleet.retention.model_dump().items()}
+def leave_no_core_file() -> None:
+    """Write no memory down should the interpreter crash: it holds every secret of the fleet."""
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))

@@ -105,6 +105,8 @@ class Logbook(logging.Handler):
         self.redactor = redactor
         self.dropped = 0
         """Lines the store did not take in time, since it last took some."""
+        self.quiet = False
+        """While set, lines are kept and handed on but not printed: a screen is where they would be printed."""
         self._write_line = _as_json if form == "json" else coloured if colour else human
         self._stream = stream
         self._clock = clock or SystemClock()
@@ -195,6 +197,8 @@ class Logbook(logging.Handler):
             self.dropped += 1
 
     def _print(self, line: Line) -> None:
+        if self.quiet:
+            return
         stream = self._stream or sys.stderr
         try:
             stream.write(self._write_line(line) + "\n")

@@ -9,20 +9,27 @@
 | turn_s | seconds | from reading an update to its answer, sending not included |
 | model_s | seconds | the same without what is ours: history, prompt and the model with its retries |
 | poll_age | seconds | between the ends of two polls |
+| inbox | updates | waiting for their turn, looked at once a minute |
+| turn_s#N, model_s#N | counter | how many of them fell into the N-th bucket of a histogram |
 """
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import deque
+from functools import lru_cache
 from typing import Final
 
 import anyio
 
+from config.vocabulary import FLEET
 from store.database import Store
 from store.errors import StoreError
 from store.metrics import NewMetric
+from store.usage import Tokens
 from workers.clock import Clock
+from workers.figures import Figures
 
 WINDOW: Final = 64
 """Measurements of one name kept for percentiles: half a kilobyte."""
@@ -33,6 +40,27 @@ CAPACITY: Final = 200_000
 
 CHUNK: Final = 500
 """Rows of one write: the commits of turns wait behind it for a few milliseconds only."""
+
+
+GROWTH: Final = 1.25
+"""A bucket of a histogram ends a quarter higher than the one before: percentiles read off it are at most so much too high."""
+_LOG_GROWTH: Final = math.log(GROWTH)
+_SMALLEST_S: Final = 0.001
+
+
+@lru_cache(maxsize=512)
+def _bucket_name(name: str, number: int) -> str:
+    return f"{name}#{number}"
+
+
+def bucket(name: str, value: float) -> str:
+    """Return the name of the counter of a measurement's bucket: turn_s#12 counts those up to 1.25 ** 12 ms."""
+    return _bucket_name(name, math.ceil(math.log(max(value, _SMALLEST_S) / _SMALLEST_S) / _LOG_GROWTH))
+
+
+def bucket_end(name: str) -> float:
+    """Return the highest value of a bucket, by its name."""
+    return _SMALLEST_S * GROWTH ** int(name.partition("#")[2])
 
 
 class _Roll:
@@ -58,13 +86,22 @@ class _Roll:
 class _Recent:
     """The last WINDOW measurements of one name."""
 
-    __slots__ = ("_next", "values")
+    __slots__ = ("_next", "_percentiles", "values")
 
     def __init__(self) -> None:
         self.values = array("d")
         self._next = 0
+        self._percentiles: tuple[float, float] | None = None
+
+    def percentiles(self) -> tuple[float, float]:
+        """Return median and 95th percentile."""
+        if self._percentiles is None:
+            values = sorted(self.values)
+            self._percentiles = values[len(values) // 2], values[min(len(values) - 1, int(0.95 * len(values)))]
+        return self._percentiles
 
     def add(self, value: float) -> None:
+        self._percentiles = None
         if len(self.values) < WINDOW:
             self.values.append(value)
         else:
@@ -75,10 +112,11 @@ class _Recent:
 class Metrics:
     """Roll-ups of all bots: a handful of names per bot, one row a minute and name. `lost` counts rows dropped."""
 
-    __slots__ = ("_clock", "_closed", "_recent", "_rolls", "lost")
+    __slots__ = ("_clock", "_closed", "_recent", "_rolls", "figures", "lost")
 
     def __init__(self, clock: Clock) -> None:
         self.lost = 0
+        self.figures = Figures(clock)
         self._clock = clock
         self._rolls: dict[tuple[str, str], _Roll] = {}
         self._closed: deque[NewMetric] = deque()
@@ -87,16 +125,32 @@ class Metrics:
     def count(self, bot_id: str, name: str, amount: int = 1) -> None:
         """Add to a counter."""
         self._add((bot_id, name), amount, float(amount))
+        if name == "messages":
+            self.figures.message(bot_id, amount)
+        elif name == "errors":
+            self.figures.error(bot_id, amount)
+
+    def spend(self, bot_id: str, tokens: Tokens) -> None:
+        """Count the tokens of an answer."""
+        if tokens.input_tokens:
+            self.count(bot_id, "tokens_in", tokens.input_tokens)
+        if tokens.output_tokens:
+            self.count(bot_id, "tokens_out", tokens.output_tokens)
+        model = (tokens.provider, tokens.model)
+        self.figures.tokens(bot_id, model, tokens.input_tokens, tokens.output_tokens, tokens.cached_tokens)
 
     def observe(self, bot_id: str, name: str, value: float) -> None:
         """Add a measurement."""
         key = (bot_id, name)
         self._add(key, 1, value)
         if name in PERCENTILES:
+            self._add((bot_id, bucket(name, value)), 1, value)
             recent = self._recent.get(key)
             if recent is None:
                 recent = self._recent[key] = _Recent()
             recent.add(value)
+            everybody = self._recent.setdefault((FLEET, name), _Recent())
+            everybody.add(value)
 
     def _add(self, key: tuple[str, str], count: int, value: float) -> None:
         minute = int(self._clock.now() // 60)
@@ -124,8 +178,14 @@ class Metrics:
         values = sorted(recent.values)
         return values[min(len(values) - 1, int(share * len(values)))]
 
+    def percentiles(self, bot_id: str, name: str) -> tuple[float, float] | tuple[None, None]:
+        """Return median and 95th percentile of the last turn_s or model_s of a bot, or of FLEET; sorted once a change."""
+        recent = self._recent.get((bot_id, name))
+        return recent.percentiles() if recent is not None else (None, None)
+
     def forget(self, bot_id: str) -> None:
         """Drop what is in memory of a bot whose rows are gone."""
+        self.figures.forget(bot_id)
         self._rolls = {key: roll for key, roll in self._rolls.items() if key[0] != bot_id}
         self._recent = {key: recent for key, recent in self._recent.items() if key[0] != bot_id}
         self._closed = deque(row for row in self._closed if row[0] != bot_id)

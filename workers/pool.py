@@ -18,13 +18,14 @@ from workers.hold import FleetHold
 from workers.intents import Intents
 from workers.keeper import Keeper
 from workers.ledger import Ledger
-from workers.life import House
+from workers.life import ALIVE, House
 from workers.logbook import current_bot
+from workers.outage import OutageWatch
 from workers.pacing import StartPacing
 from workers.record import Record
 from workers.redaction import Redactor
 from workers.run import Run, Runner
-from workers.stall import LoopWatch
+from workers.stall import Culprit, LoopWatch
 from workers.status import BotStatus, status_of
 from workers.storewatch import StoreWatch
 from workers.worker import Worker
@@ -61,7 +62,7 @@ class Pool(Intents):
     ) -> None:
         super().__init__(services)
         clock, bus = services.clock, services.bus
-        self.loop_watch = LoopWatch(bus, clock)
+        self.loop_watch = LoopWatch(bus, clock, self._hold_back)
         """The lag of the loop, for status and the host's watchdog."""
         self.snapshot: Snapshot | None = None
         """The last one applied."""
@@ -72,7 +73,6 @@ class Pool(Intents):
         self._order: list[Keeper] | None = None
         self._ended: dict[str, anyio.Event] = {}
         self._stored: dict[str, BotState] | None = None
-        self._open: dict[str, tuple[int, int]] = {}
         self._applying = anyio.Lock()
         self._group: TaskGroup | None = None
         self._closed = anyio.Event()
@@ -80,9 +80,9 @@ class Pool(Intents):
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Keep the fleet until `shutdown` is done. Cancelled, it cancels every worker, with 5 s to clean up."""
         services = self._services
-        self._stored = {state.bot_id: state for state in await services.store.states()}
-        self._open = await services.store.open_counts()
+        self._stored = {state.bot_id: state for state in await services.store.statuses()}
         store_watch = StoreWatch(services, self._after_recovery)
+        outage_watch = OutageWatch(services.outages, services.clock, services.bus, self._active)
         watchdog = Watchdog(services.clock, self.loop_watch, self._keepers.values, excused=lambda: store_watch.at_fault)
         try:
             async with anyio.create_task_group() as group:
@@ -94,6 +94,7 @@ class Pool(Intents):
                     ("watchdog", watchdog.run),
                     ("loop", self.loop_watch.run),
                     ("store", store_watch.run),
+                    ("outage", outage_watch.run),
                 ):
                     group.start_soon(self._persist, service, name=f"pool.{name}")
                 task_status.started()
@@ -111,6 +112,15 @@ class Pool(Intents):
                 # A mistake in one of them must not take a thousand bots down; it begins again.
                 logger.exception("part of the supervision failed and begins again")
             await self._services.clock.sleep(1.0)
+
+    def _hold_back(self, culprit: Culprit) -> None:
+        """Have a bot fail that blocks the loop again and again."""
+        keeper = self._keepers.get(culprit.bot_id)
+        if keeper is not None:
+            keeper.block(culprit.line)
+
+    def _active(self) -> int:
+        return sum(self._house.phases[phase] for phase in ALIVE)
 
     def _after_recovery(self, after_s: float) -> None:
         # While the database refused, nobody could make progress: no more their fault than a stall of the loop.
@@ -147,8 +157,8 @@ class Pool(Intents):
             stored, self._stored = self._stored, None
             return stored
         if len(bot_ids) > FEW:
-            return {state.bot_id: state for state in await self._services.store.states()}
-        found = [await self._services.store.partition(bot_id).state.load() for bot_id in bot_ids]
+            return {state.bot_id: state for state in await self._services.store.statuses()}
+        found = [await self._services.store.status(bot_id) for bot_id in bot_ids]
         return {state.bot_id: state for state in found if state is not None}
 
     def _apply(self, change: BotChange, state: BotState | None) -> None:
@@ -173,7 +183,7 @@ class Pool(Intents):
         assert self._group is not None, "the pool runs before it is given bots"
         bot_id = change.bot_id
         record = Record(change.spec, state, self._services, self._house.phases, self._ledger.note)
-        record.inbox_open, record.outbox_open = self._open.pop(bot_id, (0, 0))
+        record.inbox_open, record.outbox_open = state.inbox_open, state.outbox_open
         keeper = self._keepers[bot_id] = Keeper(record, self._house)
         self._ended[bot_id] = anyio.Event()
         self._order = None
@@ -202,6 +212,10 @@ class Pool(Intents):
             self._order = [self._keepers[bot_id] for bot_id in sorted(self._keepers)]
         return [status_of(keeper.record, keeper.vitals()) for keeper in self._order]
 
+    def bot_ids(self) -> set[str]:
+        """Return the bots of the fleet."""
+        return set(self._keepers)
+
     def bot(self, bot_id: str) -> BotStatus:
         """Return one bot's status. Raises NoSuchBot."""
         keeper = self._keeper(bot_id)
@@ -215,6 +229,11 @@ class Pool(Intents):
     def held(self) -> str | None:
         """The fingerprint half of the fleet fails with, while it does."""
         return self._hold.fingerprint
+
+    @property
+    def outage(self) -> str | None:
+        """A sentence while half of the fleet cannot reach its server."""
+        return self._house.services.outages.fleetwide or None
 
     @property
     def leaked(self) -> list[Run]:

@@ -16,6 +16,7 @@ from workers.channels import open_channel
 from workers.channels.base import Channel
 from workers.clock import Clock
 from workers.metrics import Metrics
+from workers.outage import Outages
 from workers.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -47,6 +48,21 @@ class Services:
 
     It outlives a worker: a bot restarted while the database refuses writes must not send them again.
     """
+
+    outages: Outages = field(default_factory=Outages)
+    """Which bots cannot reach their server."""
+
+    _ahead_s: float = field(init=False, repr=False, default=0.0)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_ahead_s", self.clock.now() - self.clock.monotonic())
+
+    def age_s(self, moment_s: float) -> float:
+        """Return for how many seconds a moment (Unix time) has passed, by a wall clock that does not jump ahead.
+
+        One set wrong while the fleet runs must not make every message look old; one put right counts.
+        """
+        return min(self.clock.now(), self._ahead_s + self.clock.monotonic()) - moment_s
 
     def now_ms(self) -> int:
         """Return Unix time in milliseconds, as the store wants it."""

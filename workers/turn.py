@@ -24,18 +24,23 @@ from store.usage import Tokens
 from workers.channels.base import Channel, Incoming, Outgoing
 from workers.conditions import Conditions
 from workers.errors import UpdatePoisoned
+from workers.places import Places
 from workers.sender import Sender
 from workers.typist import Typist
 
 if TYPE_CHECKING:
     from config.snapshot import BotSpec
     from workers.chat.engine import Answer
+    from workers.llm.base import Completion
     from workers.services import Services
 
 logger = logging.getLogger(__name__)
 
 KEEP_S: Final = 3.0
 """A cancelled worker may take so long to store an answer that is there already."""
+
+FEW_PARTS: Final = 4
+"""Answers of more parts are committed one after the other: several at once would hold up what others commit."""
 
 MAX_APOLOGISED: Final = 1024
 """Chats remembered as having had their apology; beyond it the one longest ago is forgotten."""
@@ -63,6 +68,7 @@ class Turns:
         "_channel",
         "_conditions",
         "_partition",
+        "_places",
         "_sender",
         "_services",
         "_typist",
@@ -80,6 +86,7 @@ class Turns:
         typist: Typist,
         services: Services,
         conditions: Conditions,
+        places: Places,
     ) -> None:
         self.spec = spec
         self.turns = 0
@@ -88,6 +95,7 @@ class Turns:
         self._partition = partition
         self._sender = sender
         self._typist = typist
+        self._places = places
         self._services = services
         self._conditions = conditions
         self._apologised: dict[str, None] = {}
@@ -102,7 +110,7 @@ class Turns:
             return
         if incoming is None:
             await self._finish(item.update_id, "ignored")
-        elif self._services.clock.now() - incoming.sent_at > spec.config.telegram.max_update_age_s:
+        elif self._services.age_s(incoming.sent_at) > spec.config.telegram.max_update_age_s:
             await self._expire(spec, item, incoming)
         else:
             await self._converse(spec, item, incoming)
@@ -139,7 +147,7 @@ class Turns:
         try:
             # A store that cannot be read is met before the model is asked, so asking again costs nothing twice.
             answer = await services.insist(
-                lambda: services.engine.answer(spec, self._partition, incoming, self._report)
+                lambda: services.engine.answer(spec, self._partition, incoming, self._report, self._places)
             )
         finally:
             self._typist.end(incoming.update_id)
@@ -152,33 +160,24 @@ class Turns:
         await self._record_and_send(record, parts, began, item)
 
     def _report(self, condition: Condition, status: bool, reason: str) -> None:
-        self._conditions.set(condition, status, reason)
+        before = self._conditions.get(condition)
+        if self._conditions.set(condition, status, reason) and not (status and before is None):
+            text = "the model answers again" if status else f"the model is out of reach: {reason}"
+            logger.log(logging.INFO if status else logging.WARNING, text)
 
     def _measure(self, answer: Answer, began: float) -> None:
         metrics, bot_id = self._services.metrics, self._partition.bot_id
         metrics.observe(bot_id, "turn_s", self._now() - began)
         metrics.observe(bot_id, "model_s", answer.latency_s)
         if answer.completion is not None:
-            usage = answer.completion.usage
-            if usage.input_tokens:
-                metrics.count(bot_id, "tokens_in", usage.input_tokens)
-            if usage.output_tokens:
-                metrics.count(bot_id, "tokens_out", usage.output_tokens)
+            metrics.spend(bot_id, tokens_of(answer, answer.completion))
 
     def _answered(self, spec: BotSpec, incoming: Incoming, answer: Answer, parts: Sequence[Outgoing]) -> TurnRecord:
         if answer.error or answer.completion is None:
             return self._record(
                 spec, incoming, "failed", parts, error=self._services.redact(answer.error or "no answer")
             )
-        usage = answer.completion.usage
-        tokens = Tokens(
-            answer.provider,
-            answer.completion.model,
-            usage.input_tokens,
-            usage.output_tokens,
-            usage.cached_tokens,
-            int(answer.latency_s * 1000),
-        )
+        tokens = tokens_of(answer, answer.completion)
         return self._record(
             spec, incoming, "answered", parts, question=answer.question, answer=answer.text, tokens=tokens
         )
@@ -206,7 +205,11 @@ class Turns:
         services, update_id = self._services, record.update_id
         assert update_id is not None, "a turn of a channel answers an update"
         try:
-            ids = await services.insist(lambda: self._partition.record_turn(record, services.now_ms()))
+            if len(parts) <= FEW_PARTS:
+                ids = await services.insist(lambda: self._partition.record_turn(record, services.now_ms()))
+            else:
+                async with services.http.large:
+                    ids = await services.insist(lambda: self._partition.record_turn(record, services.now_ms()))
         except anyio.get_cancelled_exc_class():
             await self._keep(record)
             raise
@@ -246,6 +249,14 @@ class Turns:
 
     def _now(self) -> float:
         return self._services.clock.monotonic()
+
+
+def tokens_of(answer: Answer, completion: Completion) -> Tokens:
+    """Return what an answer took, as it is stored."""
+    usage, latency_ms = completion.usage, int(answer.latency_s * 1000)
+    return Tokens(
+        answer.provider, completion.model, usage.input_tokens, usage.output_tokens, usage.cached_tokens, latency_ms
+    )
 
 
 def _parsed(item: OpenItem) -> dict[str, Any]:

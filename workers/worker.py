@@ -12,11 +12,12 @@ from anyio.abc import TaskGroup
 
 from config.vocabulary import Condition
 from store.errors import StoreError
+from store.events import FellBehind
 from workers.admission import Admission
 from workers.channels.base import Channel, Identity, Lane
 from workers.conditions import Conditions
 from workers.errors import BotInvalid
-from workers.inbox import Inbox
+from workers.inbox import ROOM_BYTES, Inbox
 from workers.lanes import Lanes
 from workers.patience import Patience
 from workers.sender import Leftover, Sender, leftovers
@@ -78,6 +79,7 @@ class Worker:
     """Runs one bot until it is drained or cancelled. Everything durable lives in the store."""
 
     __slots__ = (
+        "_behind",
         "_channel",
         "_conditions",
         "_failure",
@@ -96,6 +98,7 @@ class Worker:
         self._services = services
         self._conditions = conditions
         self._paused = paused
+        self._behind = False
         self._partition = services.store.partition(spec.bot_id)
         self._patience = Patience(conditions)
         self._intake = anyio.CancelScope()
@@ -123,6 +126,7 @@ class Worker:
                 await self._finish_turns()
                 group.cancel_scope.cancel()
         finally:
+            services.outages.over(spec.bot_id)
             await channel.close()
         if self._failure is not None:
             raise self._failure
@@ -164,8 +168,8 @@ class Worker:
             group, self._handle, bot_id=spec.bot_id, max_lanes=spec.config.limits.max_lanes
         )
         typist = Typist(group, channel, services.clock, spec.bot_id)
-        sender = Sender(spec, channel, partition, services, self._patience, lanes.aside)
-        turns = Turns(spec, channel, partition, sender, typist, services, conditions)
+        sender = Sender(spec, channel, partition, services, self._patience, lanes.aside, lanes.places)
+        turns = Turns(spec, channel, partition, sender, typist, services, conditions, lanes.places)
         inbox = Inbox(
             channel, partition, services, conditions, self._patience, lambda: map(_update_id, lanes.items()), offset
         )
@@ -195,9 +199,29 @@ class Worker:
     async def _room(self) -> None:
         assert self._parts is not None, "the inbox runs after the lanes are made"
         lanes = self._parts.lanes
-        while lanes.open >= (limit := self._spec.config.limits.max_open_updates):
-            self._conditions.set(Condition.POLLING, False, f"{limit} updates are open; waiting for room")
+        while full := self._full(self._parts):
+            self._conditions.set(Condition.POLLING, False, f"{full}; waiting for room")
+            self._fall_behind(full)
             await lanes.wait_change()
+        if self._behind and not self._full(self._parts, 0.5):
+            self._behind = False
+            logger.info("the bot has caught up")
+
+    def _full(self, parts: _Parts, share: float = 1.0) -> str:
+        """Return what fills the room, or this share of it; "" when nothing does."""
+        limit = self._spec.config.limits.max_open_updates
+        if parts.lanes.open >= limit * share:
+            return f"{limit} updates are open"
+        return f"updates of {ROOM_BYTES >> 20} MiB are open" if parts.inbox.heavy_bytes > ROOM_BYTES * share else ""
+
+    def _fall_behind(self, full: str) -> None:
+        """Tell the operator, once until the bot has caught up."""
+        if self._behind:
+            return
+        self._behind = True
+        services, bot_id = self._services, self._spec.bot_id
+        logger.warning("the bot is behind: %s, the rest waits at its server", full)
+        services.bus.publish(FellBehind(bot_id=bot_id, at=services.clock.now(), reason=full))
 
     async def _handle(self, item: OpenItem | Leftover) -> None:
         assert self._parts is not None, "lanes are one of the parts"

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from console.options import env_option, examples, fleet_option
+from console.output import say
 
 
 @click.command(
@@ -33,4 +34,4 @@ def command(file: Path, root: Path, environment: str | None, force: bool) -> Non
         lambda remote: remote.backup(target, overwrite=force),
         lambda offline: offline.backup(target, overwrite=force),
     )
-    click.echo(f"wrote {done['file']} ({done['size_bytes']:,} bytes, verified)")
+    say(f"wrote {done['file']} ({done['size_bytes']:,} bytes, verified)")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from console.options import env_option, examples, fleet_option, yes_option
+from console.output import say
 
 if TYPE_CHECKING:
     from config.load import Snapshot
@@ -43,8 +44,11 @@ def command(
     bot: str, root: Path, environment: str | None, token: str | None, token_env: str | None, yes: bool, **more: str
 ) -> None:
     """Ask Telegram who the token belongs to, refuse one in use, and write bots/BOT.toml. A running fleet starts it."""
+    import anyio
+
     from config.vocabulary import Secret
     from config.write import bot_path, variable_for
+    from console.adding import identify, refuse_if_used
 
     if (token is None) == (token_env is None):
         raise click.UsageError("give either --token or --token-env")
@@ -55,15 +59,15 @@ def command(
     secret = (
         Secret(sys.stdin.readline().strip() if token == "-" else token) if token else _from_env(root, str(token_env))
     )
-    identity = _identify(secret, more["base_url"])
-    _refuse_if_used(snapshot, identity)
+    identity = anyio.run(identify, secret, more["base_url"])
+    refuse_if_used(snapshot, identity)
     if token is not None:
         token_env = variable_for(bot)
         _remember(root, token_env, secret, yes=yes)
     _write(root, bot, identity, str(token_env), more)
-    click.echo(f"added {bot}: @{identity.username} ({identity.id}), {path}")
+    say(f"added {bot}: @{identity.username} ({identity.id}), {path}")
     if snapshot.warnings or not (root / "fleet.toml").exists():
-        click.echo("see `botdeck check`", err=True)
+        say("see `botdeck check`", err=True)
 
 
 def _snapshot(root: Path, environment: str | None) -> Snapshot:
@@ -86,32 +90,6 @@ def _from_env(root: Path, name: str) -> Secret:
     return Secret(value)
 
 
-def _identify(token: Secret, base_url: str) -> Identity:
-    """Ask Telegram who the token belongs to. Raises ConfigError when it does not know it or cannot be reached."""
-    import anyio
-
-    from config.errors import ConfigError
-    from config.schema import BotConfig
-    from console.identify import identify_all
-
-    telegram: dict[str, Any] = {"token": token} | ({"base_url": base_url} if base_url else {})
-    answer = anyio.run(identify_all, {"new": BotConfig.model_validate({"telegram": telegram})})["new"]
-    if isinstance(answer, str):
-        raise ConfigError(f"the token was not accepted: {answer}", "copy it again from @BotFather")
-    return answer
-
-
-def _refuse_if_used(snapshot: Snapshot, identity: Identity) -> None:
-    from config.errors import ConfigError
-
-    for bot_id, spec in snapshot.bots.items():
-        token = spec.config.telegram.token
-        if token and token.reveal().partition(":")[0] == str(identity.id):
-            raise ConfigError(
-                f"@{identity.username} ({identity.id}) is the bot {bot_id} already", f"edit {spec.path} instead"
-            )
-
-
 def _remember(root: Path, name: str, secret: Secret, *, yes: bool) -> None:
     from config.write import remember_secret
 
@@ -122,15 +100,8 @@ def _remember(root: Path, name: str, secret: Secret, *, yes: bool) -> None:
 
 def _write(root: Path, bot: str, identity: Identity, token_env: str, more: dict[str, str]) -> None:
     from config.write import write_bot
+    from console.adding import values_of
 
-    telegram = {"token": f"${{{token_env}}}"} | ({"base_url": more["base_url"]} if more["base_url"] else {})
-    llm = {"provider": more["provider"]}
-    for key, option in (("model", "model"), ("base_url", "llm_url")):
-        if more[option]:
-            llm[key] = more[option]
-    if more["key_env"]:
-        llm["api_key"] = f"${{{more['key_env']}}}"
-    values: dict[str, Any] = {"name": more["name"] or identity.name or bot, "telegram": telegram, "llm": llm}
-    if more["prompt"]:
-        values["prompts"] = {"system": more["prompt"]}
-    write_bot(root, bot, values)
+    draft = more | {"base_url": more["llm_url"], "telegram_url": more["base_url"]}
+    key = f"${{{more['key_env']}}}" if more["key_env"] else ""
+    write_bot(root, bot, values_of(draft, f"${{{token_env}}}", key, identity.name or bot))

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from console.options import env_option, examples, fleet_option
+from console.output import say
 
 
 @click.command(
@@ -30,4 +31,4 @@ def command(bot: str, file: Path, root: Path, environment: str | None, force: bo
         lambda remote: remote.export_bot(bot, target, overwrite=force),
         lambda offline: offline.export_bot(bot, target, overwrite=force),
     )
-    click.echo(f"wrote {done['file']} ({done['rows']} rows of {done['bot_id']})")
+    say(f"wrote {done['file']} ({done['rows']} rows of {done['bot_id']})")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from console.options import env_option, examples, fleet_option
+from console.output import say
 
 
 @click.command(
@@ -29,4 +30,4 @@ def command(file: Path, root: Path, environment: str | None, bot_id: str | None)
         lambda remote: remote.import_bot(source, bot_id, actor=actor()),
         lambda offline: offline.import_bot(source, bot_id),
     )
-    click.echo(f"{done['bot_id']}: {done['rows']} rows imported")
+    say(f"{done['bot_id']}: {done['rows']} rows imported")

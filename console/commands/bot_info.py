@@ -34,21 +34,21 @@ def command(bot: str, root: Path, environment: str | None, as_json: bool) -> Non
 def show(info: dict[str, Any]) -> None:
     """Print the whole of a bot for people."""
     from console.commands.events import show_event
-    from console.output import visible
+    from console.output import say
 
     running = "" if info["running"] else " (last written down; the fleet does not run)"
-    click.echo(f"{info['bot_id']}: {info['phase']}{running}")
+    say(f"{info['bot_id']}: {info['phase']}{running}")
     for name, value in _facts(info):
-        click.echo(f"  {name:<16} {visible(value)}")
+        say(f"  {name:<16} {value}")
     for name, state in info["conditions"].items():
-        reason = f": {visible(state['reason'])}" if state.get("reason") else ""
-        click.echo(f"  {name:<16} {_status(state['status'])}{reason}")
+        reason = f": {state['reason']}" if state.get("reason") else ""
+        say(f"  {name:<16} {_status(state['status'])}{reason}")
     for total in info.get("usage", []):
         tokens = f"{total['input_tokens']} in, {total['output_tokens']} out, {total['cached_tokens']} cached"
-        who = visible(f"{total['provider']}/{total['model']}".rstrip("/"))
-        click.echo(f"  {'usage':<16} {who}: {total['calls']} calls, {tokens}")
+        who = f"{total['provider']}/{total['model']}".rstrip("/")
+        say(f"  {'usage':<16} {who}: {total['calls']} calls, {tokens}")
     if info["events"]:
-        click.echo("last events:")
+        say("last events:")
     for event in info["events"]:
         show_event(event)
 

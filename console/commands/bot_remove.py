@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from console.options import env_option, examples, fleet_option, yes_option
+from console.output import say
 
 
 @click.command(
@@ -38,4 +39,4 @@ def command(bot: str, root: Path, environment: str | None, yes: bool) -> None:
         lambda remote: remote.remove_bot(bot, actor=actor()),
         lambda offline: offline.remove_bot(bot),
     )
-    click.echo(f"{done['bot_id']}: removed ({done['rows']} rows, {done['file']})")
+    say(f"{done['bot_id']}: removed ({done['rows']} rows, {done['file']})")

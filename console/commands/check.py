@@ -22,7 +22,7 @@ from console.options import env_option, examples, fleet_option, json_option
 def command(root: Path, environment: str | None, as_json: bool) -> int:
     """Check fleet.toml, the environments and every bot file, without running anything. Exit code 2 when something is wrong."""
     from config.load import Loader
-    from console.output import print_json, visible
+    from console.output import print_json, say
 
     snapshot = Loader(root, environment=environment).load()
     if as_json:
@@ -36,10 +36,10 @@ def command(root: Path, environment: str | None, as_json: bool) -> int:
         )
     else:
         for warning in snapshot.warnings:
-            click.echo(f"warning: {visible(str(warning))}", err=True)
+            say(f"warning: {warning}", err=True)
         for problem in snapshot.problems:
-            click.echo(visible(str(problem)))
-        click.echo(_summary(len(snapshot.bots), len(snapshot.problems)), err=bool(snapshot.problems))
+            say(str(problem))
+        say(_summary(len(snapshot.bots), len(snapshot.problems)), err=bool(snapshot.problems))
     return exits.USAGE if snapshot.problems else exits.OK
 
 

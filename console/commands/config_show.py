@@ -29,7 +29,7 @@ def command(bot: str, root: Path, environment: str | None, origin: bool, as_json
     from config.load import Loader
     from config.show import as_json as json_of
     from config.show import as_text
-    from console.output import print_json, visible
+    from console.output import print_json, say_lines
 
     snapshot = Loader(root, environment=environment).load()
     spec = snapshot.bots.get(bot)
@@ -39,7 +39,7 @@ def command(bot: str, root: Path, environment: str | None, origin: bool, as_json
         print_json(json_of(spec, snapshot.secrets, snapshot.root))
     else:
         text = as_text(spec, snapshot.secrets, snapshot.root, origin=origin)
-        click.echo("\n".join(visible(line) for line in text.splitlines()))
+        say_lines(text)
     return exits.OK
 
 

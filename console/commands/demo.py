@@ -23,15 +23,17 @@ from console.options import examples
 @click.option(
     "--port", default=0, type=click.IntRange(0, 65535), help="Port of the embedded Telegram (0 = any free one)."
 )
-def command(keep: Path | None, pace: float, port: int) -> int:
-    """Run three bots on a temporary fleet folder; scripted people write to them over the real Telegram code path.
+@click.option("--no-ui", is_flag=True, help="Print what is said, without the console.")
+def command(keep: Path | None, pace: float, port: int, no_ui: bool) -> int:
+    """Run six bots on a temporary fleet folder; scripted people write to them over the real Telegram code path.
 
-    Nothing leaves this machine and no key is needed. Ctrl-C stops it and removes the folder.
+    In a terminal it opens the console; elsewhere, or with --no-ui, it prints what is said. Some of the bots have their
+    troubles, and mend. Nothing leaves this machine and no key is needed. Quitting removes the folder.
     """
-    from console.demo import run_demo
+    from console.terminal import demo
 
     with folder(keep) as root:
-        return run_demo(root, pace=pace, port=port)
+        return demo(root, pace=pace, port=port, screen=not no_ui)
 
 
 @contextmanager

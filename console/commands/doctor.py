@@ -43,16 +43,16 @@ class Finding:
 @json_option
 def command(root: Path, environment: str | None, network: bool, as_json: bool) -> int:
     """Look at the machine, the folder, the database, the descriptors and the tokens. Exit code 1 when something fails."""
-    from console.output import print_json, visible
+    from console.output import print_json, say
 
     findings = list(examine(root, environment, network=network))
     if as_json:
         print_json([{"check": f.check, "result": f.result, "text": f.text, "hint": f.hint} for f in findings])
     else:
         for finding in findings:
-            click.echo(f"{MARKS[finding.result]}{finding.check}: {visible(finding.text)}")
+            say(f"{MARKS[finding.result]}{finding.check}: {finding.text}")
             if finding.hint and finding.result != "ok":
-                click.echo(f"     {visible(finding.hint)}")
+                say(f"     {finding.hint}")
     return exits.FAILURE if any(f.result == "failure" for f in findings) else exits.OK
 
 
@@ -65,7 +65,7 @@ def examine(root: Path, environment: str | None, *, network: bool) -> Iterator[F
     yield from _files(snapshot)
     yield from _folder(snapshot)
     yield _descriptors(snapshot)
-    yield _owner(snapshot)
+    yield from _owner(snapshot, root, environment)
     if network:
         yield from _tokens(snapshot)
 
@@ -103,6 +103,14 @@ def _folder(snapshot: Snapshot) -> Iterator[Finding]:
     import os
     import shutil
 
+    from store.errors import StoreError
+    from store.suitable import refuse_special
+
+    try:
+        refuse_special(snapshot.database)
+    except StoreError as error:
+        yield Finding("database", "failure", error.message, error.hint)
+        return
     folder = snapshot.database.parent
     if not folder.is_dir():
         yield Finding("database", "warning", f"{folder} does not exist yet; it will be made")
@@ -127,11 +135,25 @@ def _descriptors(snapshot: Snapshot) -> Finding:
     return Finding("descriptors", "ok" if enough else "failure", f"limit {hard}, this fleet needs about {needed}", hint)
 
 
-def _owner(snapshot: Snapshot) -> Finding:
+def _owner(snapshot: Snapshot, root: Path, environment: str | None) -> Iterator[Finding]:
     from console.lock import owner_of
 
     owner = owner_of(snapshot.database)
-    return Finding("fleet", "ok", f"runs, pid {owner.pid}" if owner else "does not run")
+    yield Finding("fleet", "ok", f"runs, pid {owner.pid}" if owner else "does not run")
+    if owner is None:
+        return
+    from config.errors import FleetError
+    from console.asking import ask
+
+    try:
+        fault = ask(root, environment, lambda remote: remote.status())["fleet"]["store_fault"]
+    except FleetError as error:
+        yield Finding("fleet", "warning", f"does not answer: {error}")
+        return
+    if fault:
+        yield Finding(
+            "database", "failure", f"the running fleet is refused by it: {fault}", "the bots wait until it is over"
+        )
 
 
 def _tokens(snapshot: Snapshot) -> Iterator[Finding]:

@@ -77,10 +77,10 @@ def named(kinds: tuple[str, ...]) -> tuple[str, ...]:
 
 def show_event(line: EventLine) -> None:
     """Print an event on one line."""
-    from console.output import clock_time, visible
+    from console.output import clock_time, say
 
     words = " ".join(f"{name}={_word(value)}" for name, value in line["data"].items())
-    click.echo(f"{clock_time(line['at'])} {line['bot_id']}  {line['kind']}  {visible(words)}".rstrip())
+    say(f"{clock_time(line['at'])} {line['bot_id']}  {line['kind']}  {words}".rstrip())
 
 
 def _word(value: Any) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
 from config.errors import ConfigError
 from console.options import examples
+from console.output import say
 
 FLEET_TOML = """\
 # The fleet as a whole. Every key is optional; docs/configuration.md lists them all.
@@ -88,7 +90,8 @@ GITIGNORE = """\
 
 def files(root: Path) -> dict[Path, str]:
     """Return path → text of every file of a new fleet. `.env` starts as a copy of `.env.example`."""
-    name = root.resolve().name.replace('"', "").replace("\\", "") or "fleet"
+    called = Path(os.path.abspath(root)).name  # noqa: PTH100 (resolving would follow links, which may go in circles)
+    name = "".join(c for c in called if c.isprintable() and c not in '"\\') or "fleet"
     return {
         root / "fleet.toml": FLEET_TOML.format(name=name),
         root / "bots" / "example.toml": BOT_TOML,
@@ -103,10 +106,11 @@ def write_fleet(root: Path) -> list[Path]:
 
     Raises ConfigError when root holds a fleet already, or cannot be written.
     """
-    if (root / "fleet.toml").exists() or any((root / "bots").glob("*.toml")):
-        raise ConfigError(f"{root} is a fleet already", "choose another folder, or add a bot with `botdeck bot add`")
     written = []
     try:
+        if (root / "fleet.toml").exists() or any((root / "bots").glob("*.toml")):
+            hint = "choose another folder, or add a bot with `botdeck bot add`"
+            raise ConfigError(f"{root} is a fleet already", hint)
         for path, text in files(root).items():
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
@@ -131,8 +135,8 @@ def command(directory: Path) -> None:
     It runs as it is against the embedded Telegram of `botdeck sandbox`.
     """
     for path in write_fleet(directory):
-        click.echo(f"wrote {path}")
+        say(f"wrote {path}")
     where = "" if str(directory) == "." else f" -C {directory}"
-    click.echo("next:", err=True)
-    click.echo("  botdeck sandbox            # an embedded Telegram on 127.0.0.1:8081, in another terminal", err=True)
-    click.echo(f"  botdeck run --no-ui{where}", err=True)
+    say("next:", err=True)
+    say("  botdeck sandbox            # an embedded Telegram on 127.0.0.1:8081, in another terminal", err=True)
+    say(f"  botdeck run --no-ui{where}", err=True)

@@ -74,7 +74,7 @@ def show_line(line: LogLine) -> None:
     from console.output import clock_time, style, visible
 
     first, *rest = line["text"].splitlines() or [""]
-    head = f"{clock_time(line['at'])} {line['level'].upper():<8} {line['bot_id']}  {visible(first)}"
-    click.echo(style(head, fg=_COLOURS.get(line["level"])))
+    head = f"{clock_time(line['at'])} {line['level'].upper():<8} {line['bot_id']}  {first}"
+    click.echo(style(visible(head), fg=_COLOURS.get(line["level"])))
     for part in (*rest, *line["exception"].splitlines()):
         click.echo(f"    {visible(part)}")

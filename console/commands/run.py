@@ -17,15 +17,22 @@ from console.options import env_option, examples, fleet_option
 @fleet_option
 @env_option
 @click.option("--no-ui", is_flag=True, help="Without the console: for service managers and containers.")
-@click.option("--log-format", type=click.Choice(["human", "json"]), help="Form of log lines on stderr.")
+@click.option(
+    "--log-format", type=click.Choice(["human", "json"]), help="Form of log lines on stderr, where there is no console."
+)
 def command(root: Path, environment: str | None, no_ui: bool, log_format: str | None) -> int:
-    """Run every bot of the folder in this process, applying changes of its files as they are saved.
+    """Run every bot of the folder in this process, under the console, applying changes of its files as they are saved.
+
+    Without a terminal, or with --no-ui, lines take the console's place. The console can be left while the bots run on,
+    and be opened again with `botdeck attach`; a terminal that is lost leaves them running too.
 
     SIGTERM or Ctrl-C finishes turns in flight and ends; a second one cancels them, a third exits at once. Another
     fleet on the same database is refused (exit code 75).
     """
-    from console.headless import run_fleet
+    if no_ui:
+        from console.headless import run_fleet
 
-    if not no_ui:
-        click.echo("the console is not part of this version: running as with --no-ui", err=True)
-    return run_fleet(root, environment=environment, log_format=log_format)
+        return run_fleet(root, environment=environment, log_format=log_format)
+    from console.terminal import run
+
+    return run(root, environment=environment, log_format=log_format)

@@ -59,13 +59,13 @@ def verdict(status: Status, *, strict: bool) -> int:
 def show(status: Status) -> None:
     """Print a status for people."""
     from console.judgement import worst_first
-    from console.output import fit, table
+    from console.output import fit, say, table
     from workers.clock import SystemClock
 
     now = SystemClock().now()
-    click.echo(headline(status["fleet"], now))
+    say(headline(status["fleet"], now))
     for error in status["fleet"]["config_errors"]:
-        click.echo(f"configuration: {_clean(error)}")
+        say(f"configuration: {error}")
     if status["bots"]:
         header = ("BOT", "PHASE", "FOR", "POLL", "INBOX", "OUTBOX", "TURNS", "ERRORS", "RESTARTS", "NOTE")
         rows = [cells(row, now) for row in worst_first(status["bots"])]
@@ -74,21 +74,22 @@ def show(status: Status) -> None:
 
 
 def headline(fleet: FleetRow, now: float) -> str:
-    """Return the fleet in a sentence."""
-    from console.output import ago
+    """Return the fleet in a sentence, fit for a terminal."""
+    from console.output import ago, visible
 
     counts = ", ".join(f"{count} {phase}" for phase, count in fleet["phases"].items()) or "no bots"
-    name = _clean(fleet["name"])
+    name = fleet["name"]
     if not fleet["running"]:
-        return f"{name}: does not run; last written down: {counts}"
+        return visible(f"{name}: does not run; last written down: {counts}")
     up = ago(now - (fleet["started_at"] or now))
     trouble = "".join(
         [
             "; HELD: half of the fleet fails alike, failures are not counted" if fleet["held"] else "",
-            f"; DATABASE: {_clean(fleet['store_fault'])}" if fleet["store_fault"] else "",
+            f"; DATABASE: {fleet['store_fault']}" if fleet["store_fault"] else "",
+            f"; NETWORK: {outage}" if (outage := fleet.get("outage")) else "",
         ]
     )
-    return f"{name}: runs (pid {fleet['pid']}, up {up}, botdeck {fleet['version']}); {counts}{trouble}"
+    return visible(f"{name}: runs (pid {fleet['pid']}, up {up}, botdeck {fleet['version']}); {counts}{trouble}")
 
 
 def cells(row: BotRow, now: float) -> tuple[str, ...]:
@@ -111,12 +112,6 @@ def note(row: BotRow, now: float) -> str:
     if falls_short(row) and row["phase_reason"]:
         return row["phase_reason"] + retry
     return found[0] if found else (row["phase_reason"] + retry if retry else "")
-
-
-def _clean(text: str | None) -> str:
-    from console.output import visible
-
-    return visible(text or "")
 
 
 def _painted(text: str, rows: list[BotRow]) -> str:

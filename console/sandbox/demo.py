@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import anyio
 import tomli_w
@@ -17,17 +17,31 @@ from console.sandbox import voices
 from console.sandbox.bots import Line, SandboxBot
 from console.sandbox.people import People
 from console.sandbox.server import Sandbox
+from console.sandbox.troubles import Troubles
+from workers.channels import open_channel
 from workers.clock import Clock
+
+if TYPE_CHECKING:
+    from config.schema import BotConfig
+    from workers.channels.base import Channel
+    from workers.http import Http
 
 MARK: Final = "# Written by the botdeck demo; the next demo in this folder writes it again."
 MODEL_DELAY_S: Final = 0.4
 LINE_LIMIT: Final = 300
 
-_NAMES: Final = {"support": "Support", "shop": "Shop", "poet": "Poet"}
+_NAMES: Final = {
+    "support": "Support",
+    "shop": "Shop",
+    "poet": "Poet",
+    "courier": "Courier",
+    "gardener": "Gardener",
+    "twin": "Twin",
+}
 
 
 async def make_demo_fleet(root: Path, sandbox: Sandbox) -> None:
-    """Write a fleet of three bots into root and register them with a started sandbox.
+    """Write a fleet of six bots into root and register them with a started sandbox.
 
     Their tokens stand in `.env` (mode 0600), their model is the sandbox's own. Raises ConfigError when root holds a
     fleet that is not a demo.
@@ -110,6 +124,7 @@ class Demo:
         seed: int = 1,
         pace: float = 1.0,
         rounds: int | None = None,
+        troubles: bool = True,
         show: Callable[[str], None] = print,
     ) -> None:
         self.root = root
@@ -117,6 +132,14 @@ class Demo:
         self.sandbox.model.delay_s = MODEL_DELAY_S / pace
         self.people = People(self.sandbox, seed=seed, pace=pace, rounds=rounds)
         self._show = show
+        self._pace = pace
+        self._with_troubles = troubles
+        self._troubles: Troubles | None = None
+
+    def open_channel(self, bot_id: str, config: BotConfig, http: Http, clock: Clock) -> Channel:
+        """Open a bot's channel as the demo wants it; for the fleet beside it."""
+        make = open_channel if self._troubles is None else self._troubles.open_channel
+        return make(bot_id, config, http, clock)
 
     async def __aenter__(self) -> Self:
         await self.sandbox.start()
@@ -125,6 +148,9 @@ class Demo:
         except BaseException:
             await self.sandbox.stop()
             raise
+        if self._with_troubles:
+            bots = {bot_id: _bot_at(self.sandbox, bot_id) for bot_id in _NAMES}
+            self._troubles = Troubles(self.root, bots, self.sandbox.clock, pace=self._pace)
         return self
 
     async def __aexit__(
@@ -133,10 +159,14 @@ class Demo:
         await self.sandbox.stop()
 
     async def run(self) -> None:
-        """Let people talk to each bot as soon as it listens, and show the conversation. Cancelling is safe."""
+        """Let people talk to each bot as soon as it listens, show the conversation, make trouble. Cancelling is safe."""
         self.sandbox.listeners.append(self._hear)
         try:
-            await self.people.run()
+            async with anyio.create_task_group() as group:
+                if self._troubles is not None:
+                    group.start_soon(self._troubles.run)
+                await self.people.run()
+                group.cancel_scope.cancel()
         finally:
             self.sandbox.listeners.remove(self._hear)
 

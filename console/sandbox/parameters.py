@@ -16,7 +16,7 @@ Params = dict[str, Any]
 async def read_params(request: web.BaseRequest, query: str) -> Params:
     """Return all parameters, those of the body over those of the query. Files are aiohttp FileFields."""
     params: Params = dict(parse_qsl(query, keep_blank_values=True)) if query else {}
-    if not request.can_read_body:
+    if not request.body_exists:
         return params
     kind = request.headers.get("Content-Type", "")
     if kind.startswith("multipart/"):

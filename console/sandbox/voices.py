@@ -1,4 +1,4 @@
-"""What the demo's model says: three characters told apart by their system prompt, each the same every time."""
+"""What the demo's model says: characters told apart by their system prompt, each the same every time."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ PROMPTS: Final = {
     "support": "You are the support desk of a small bicycle shop. Be calm, ask one thing at a time.",
     "shop": "You are the sales clerk of a small bicycle shop. Be quick, name a price.",
     "poet": "You are a poet. Whatever is said to you, answer in two lines that almost rhyme.",
+    "courier": "You are a bicycle courier. Say where the parcel is, in one sentence.",
+    "gardener": "You are a gardener. Answer with one thing to do in the garden this week.",
+    "twin": "You are a twin. Agree with whoever writes to you, and add what your sister would say.",
 }
 
 _ADVICE: Final = (
@@ -30,6 +33,18 @@ _VERSES: Final = (
     "O {word}, you wheel through the morning unbidden,\nhalf of you sunlight and half of you hidden.",
     "I asked the rain what {word} might mean;\nit wrote the answer down in green.",
     "Tell {word} I waited where the gravel bends;\nall roads are poems, and not one ends.",
+)
+
+
+_WHEREABOUTS: Final = (
+    "Your parcel has just left the depot on the green bicycle.",
+    "It is two streets away; I am waiting for the tram to pass.",
+    "Delivered to your neighbour, the one with the loud dog.",
+)
+_CHORES: Final = (
+    "Cut back the roses before the frost, a hand above the ground.",
+    "Rake the leaves, and leave a heap for the hedgehog.",
+    "Plant garlic now: pointed end up, a span apart.",
 )
 
 
@@ -58,4 +73,23 @@ def _poet(question: str, turn: int) -> str:
     return _VERSES[turn % len(_VERSES)].replace("{word}", word)
 
 
-_VOICES: Final[dict[str, Callable[[str, int], str]]] = {"support": _support, "shop": _shop, "poet": _poet}
+def _courier(_question: str, turn: int) -> str:
+    return _WHEREABOUTS[turn % len(_WHEREABOUTS)]
+
+
+def _gardener(_question: str, turn: int) -> str:
+    return _CHORES[turn % len(_CHORES)]
+
+
+def _twin(question: str, _turn: int) -> str:
+    return f"{question} I think so too, and my sister would say it twice."
+
+
+_VOICES: Final[dict[str, Callable[[str, int], str]]] = {
+    "support": _support,
+    "shop": _shop,
+    "poet": _poet,
+    "courier": _courier,
+    "gardener": _gardener,
+    "twin": _twin,
+}

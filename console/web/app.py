@@ -6,8 +6,8 @@ from fastapi import FastAPI
 
 from console.cli import version
 from console.control import Control
-from console.web import errors
-from console.web.routes import actions, bots, fleet, journal
+from console.web import errors, orders
+from console.web.routes import actions, bots, files, fleet, journal, talks
 from workers.clock import Clock
 
 
@@ -17,6 +17,7 @@ def make_app(control: Control, clock: Clock) -> FastAPI:
     app.state.control = control
     app.state.clock = clock
     errors.install(app)
-    for family in (fleet, bots, actions, journal):
+    app.add_middleware(orders.Orders, clock=clock)
+    for family in (fleet, bots, files, talks, actions, journal):
         app.include_router(family.router, prefix="/v1")
     return app

@@ -10,14 +10,16 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from config.errors import ConfigError, FleetError
-from console.errors import BadRequest, NotAllowed, ShuttingDown, described
+from console.errors import BadRequest, Conflict, NotAllowed, ReadOnly, ShuttingDown, described
 from store.errors import StoreFull, StoreUnavailable
 from workers.errors import NoSuchBot, WrongPhase
 
 STATUS: Final[tuple[tuple[type[FleetError], int], ...]] = (
     (NoSuchBot, 404),
     (WrongPhase, 409),
+    (Conflict, 409),
     (NotAllowed, 403),
+    (ReadOnly, 403),
     (BadRequest, 400),
     (ConfigError, 422),
     (ShuttingDown, 503),
@@ -40,10 +42,15 @@ def _answer(request: Request, status: int, error: FleetError) -> JSONResponse:
     return JSONResponse(body, status_code=status)
 
 
-def _fleet_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, FleetError)
+def answer_of(request: Request, error: FleetError) -> JSONResponse:
+    """Return an error as an answer."""
     status = next((code for kind, code in STATUS if isinstance(error, kind)), 500)
     return _answer(request, status, error)
+
+
+def _fleet_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, FleetError)
+    return answer_of(request, error)
 
 
 def _bad_request(request: Request, error: Exception) -> JSONResponse:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -12,53 +11,18 @@ import anyio
 import pytest
 
 from config.vocabulary import Phase
-from console.attach import connect
 from console.control import Action, Control, EventQuery, LogQuery
 from console.errors import BadRequest
-from console.runtime import Fleet, open_fleet
+from console.runtime import Fleet
 from console.sandbox.server import Sandbox
 from store.errors import StoreError
-from tests.fleet_process import write_bot
+from tests.console.talking import talk
 from tests.waiting import eventually
 from workers.errors import NoSuchBot
 
 pytestmark = pytest.mark.anyio
 
 WAIT_S = 20.0
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox() as double:
-        yield double
-
-
-@pytest.fixture
-async def fleet(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Fleet]:
-    """Two running bots, alpha and beta, and gamma, whose file is bad."""
-    (tmp_path / "run").mkdir()
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
-    root = tmp_path / "fleet"
-    for bot_id in ("alpha", "beta"):
-        write_bot(root, bot_id, sandbox.add_bot(username=f"{bot_id}_bot").token, sandbox.base_url)
-    (root / "fleet.toml").write_text('[fleet]\nname = "ours"\n[start]\nrate_per_s = 0\n')
-    (root / "bots" / "gamma.toml").write_text("naem = 1\n")
-    async with open_fleet(root) as running:
-        await eventually(lambda: running.pool.bot("alpha").phase == running.pool.bot("beta").phase == Phase.RUNNING)
-        yield running
-
-
-@pytest.fixture(params=["local", "remote"])
-async def control(request: pytest.FixtureRequest, fleet: Fleet) -> Control:
-    return fleet.control if request.param == "local" else await connect(fleet.place)
-
-
-async def talk(sandbox: Sandbox, username: str, text: str) -> None:
-    bot = sandbox.find_bot(username)
-    assert bot is not None
-    before = len(bot.sent)
-    bot.say(501, text)
-    await eventually(lambda: len(bot.sent) > before)
 
 
 async def test_info_names_the_process(control: Control, fleet: Fleet) -> None:
@@ -86,9 +50,9 @@ async def test_status_shows_the_fleet_and_every_bot(control: Control, fleet: Fle
     assert "gamma.toml:1:1" in gamma["config_error"]
 
 
-async def test_bot_tells_all_of_one(control: Control, sandbox: Sandbox) -> None:
+async def test_bot_tells_all_of_one(control: Control, double: Sandbox) -> None:
     """Row, file, usage and events of one bot; an unknown id names the nearest."""
-    await talk(sandbox, "alpha_bot", "hello")
+    await talk(double, "alpha_bot", "hello")
     info = await control.bot("alpha")
     assert info["running"] is True
     assert info["file"].endswith("bots/alpha.toml")
@@ -260,9 +224,9 @@ async def test_following_a_bad_query_is_refused(control: Control) -> None:
             pass
 
 
-async def test_events_are_followed(control: Control, sandbox: Sandbox) -> None:
+async def test_events_are_followed(control: Control, double: Sandbox) -> None:
     """What was journaled comes first, then what happens, each once."""
-    await talk(sandbox, "alpha_bot", "first")
+    await talk(double, "alpha_bot", "first")
     query = EventQuery(("alpha",), kinds=("MessageReceived",))
     updates = []
     with anyio.fail_after(WAIT_S):
@@ -271,7 +235,7 @@ async def test_events_are_followed(control: Control, sandbox: Sandbox) -> None:
                 updates.append(line["data"]["update_id"])
                 if len(updates) == 3:
                     break
-                await talk(sandbox, "alpha_bot", "more")
+                await talk(double, "alpha_bot", "more")
     assert updates == sorted(set(updates))
 
 
@@ -286,16 +250,21 @@ async def test_backup_is_a_whole_database(control: Control, tmp_path: Path) -> N
 
 
 async def test_a_bot_is_moved_by_export_remove_import(
-    control: Control, fleet: Fleet, sandbox: Sandbox, tmp_path: Path
+    control: Control, fleet: Fleet, double: Sandbox, tmp_path: Path
 ) -> None:
     """Export writes one bot's rows, remove takes file, rows and worker away, import brings the rows back."""
-    await talk(sandbox, "alpha_bot", "remember me")
+    await talk(double, "alpha_bot", "remember me")
     exported = await control.export_bot("alpha", tmp_path / "alpha.botdeck")
     assert exported["rows"] > 0
     removed = await control.remove_bot("alpha", actor="test")
     assert removed["rows"] > 0
     assert not (fleet.place.root / "bots" / "alpha.toml").exists()
     assert [row["bot_id"] for row in (await control.status())["bots"]] == ["beta", "gamma"]
+    await fleet.settle("nobody")
+    await fleet.metrics.flush(fleet.store)
+    assert (
+        "alpha" not in await fleet.store.bot_ids()
+    )  # what was said and measured of it last came before the end of its rows
     imported = await control.import_bot(tmp_path / "alpha.botdeck", actor="test")
     assert imported["bot_id"] == "alpha"
     assert imported["rows"] == exported["rows"]

@@ -15,7 +15,7 @@ from config.vocabulary import Phase
 from console.errors import FleetOwned
 from console.lock import owner_of
 from console.parts import tend
-from console.runtime import Fleet, open_fleet, raise_descriptor_limit, retention_rules
+from console.runtime import Fleet, open_fleet, raise_descriptor_limit
 from store.errors import StoreError
 from tests.waiting import eventually
 from workers.clock import ManualClock
@@ -66,13 +66,6 @@ async def test_the_log_level_follows_the_file(fleet: Fleet, root: Path) -> None:
     written = (await texts(fleet)).splitlines()
     assert "after" in written
     assert "before" not in written
-
-
-async def test_retention_follows_the_file(fleet: Fleet, root: Path) -> None:
-    """[retention] is read anew for every batch."""
-    (root / "fleet.toml").write_text("[retention]\nlogs_days = 3\n")
-    await fleet.reloader.reload(patient=False)
-    assert retention_rules(fleet.snapshot)["logs"] == 3
 
 
 async def test_what_happened_is_journaled_from_start_to_end(root: Path) -> None:

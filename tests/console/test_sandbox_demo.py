@@ -108,21 +108,21 @@ async def test_people_wait_until_a_bot_listens(clock: ManualClock) -> None:
 
 
 async def test_the_demo_fleet_is_valid(tmp_path: Path, clock: ManualClock) -> None:
-    """Three bots that load without a problem, whose tokens are the sandbox's and stand only in a private .env."""
+    """Six bots that load without a problem, whose tokens are the sandbox's and stand only in a private .env."""
     async with Sandbox(clock=clock) as sandbox:
         await make_demo_fleet(tmp_path, sandbox)
         files = [tmp_path / "fleet.toml", *(tmp_path / "bots").glob("*.toml")]
         snapshot = Loader(tmp_path, environ={}).load()
         assert snapshot.problems == ()
-        assert sorted(snapshot.bots) == ["poet", "shop", "support"]
+        assert sorted(snapshot.bots) == ["courier", "gardener", "poet", "shop", "support", "twin"]
         configs = [spec.config for spec in snapshot.bots.values()]
         assert {config.telegram.token.reveal() for config in configs} == {bot.token for bot in sandbox.bots.values()}
         assert {config.telegram.base_url for config in configs} == {sandbox.base_url}
-        assert len({config.prompts.system for config in configs}) == 3
+        assert len({config.prompts.system for config in configs}) == 6
         assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
         assert not any(re.search(TOKEN_PATTERN, file.read_text()) for file in files)
         await make_demo_fleet(tmp_path, sandbox)
-        assert len(sandbox.bots) == 3
+        assert len(sandbox.bots) == 6
 
 
 async def test_the_demo_spares_a_real_fleet(tmp_path: Path, clock: ManualClock) -> None:
@@ -137,7 +137,10 @@ async def test_the_demo_spares_a_real_fleet(tmp_path: Path, clock: ManualClock) 
 async def test_the_demo_shows_the_conversation(tmp_path: Path, clock: ManualClock) -> None:
     """Beside a fleet every line appears as it happens: time, who to whom, text."""
     shown: list[str] = []
-    async with Demo(tmp_path, clock=clock, rounds=1, show=shown.append) as demo, anyio.create_task_group() as group:
+    async with (
+        Demo(tmp_path, clock=clock, rounds=1, show=shown.append, troubles=False) as demo,
+        anyio.create_task_group() as group,
+    ):
         group.start_soon(lambda: answer_all(demo.sandbox, clock, model=True))
         await demo.run()
         group.cancel_scope.cancel()
@@ -165,7 +168,7 @@ def test_every_voice_speaks_by_its_prompt() -> None:
         return voices.answer(ModelCall("m", messages, False, {}, ""))
 
     answers = {name: said(prompt, 1) for name, prompt in voices.PROMPTS.items()}
-    assert len(set(answers.values())) == 3
+    assert len(set(answers.values())) == len(voices.PROMPTS)
     assert "euros" in answers["shop"] and "\n" in answers["poet"] and "saddle" in answers["poet"]
     assert said(voices.PROMPTS["support"], 2) != answers["support"]
     assert said("anything else", 1) == "How much is the red saddle?"

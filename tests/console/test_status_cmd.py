@@ -16,6 +16,7 @@ from console.control import BotRow
 from console.judgement import degraded, falls_short, troubles, worst_first
 from console.output import fit
 from tests.operated import ROOT, World, botdeck, finish
+from tests.waiting import eventually_sync
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -210,3 +211,24 @@ def test_lines_fit_a_terminal_and_stay_whole_in_a_pipe(monkeypatch: pytest.Monke
         assert [len(line) for line in fit("y" * 40 + "\n" + "z" * 41).split("\n")] == [40, 40]
         assert fit("z" * 41).endswith("…")
     os.close(terminal)
+
+
+def test_a_fleet_refused_by_its_database_says_so_everywhere(tmp_path: Path) -> None:
+    """status fails and names it, doctor fails and names it; both are well again once the file is back."""
+    made = World(tmp_path)
+    database = made.root / "botdeck.db"
+    try:
+        made.add_bot("alpha")
+        made.start()
+        assert made.ask("alpha", "x") == "x"
+        database.rename(made.root / "aside")
+        eventually_sync(lambda: made.cli("status").returncode == 3)
+        assert "deleted or replaced" in made.cli("status").stdout
+        doctor = made.cli("doctor", "--no-network")
+        assert (doctor.returncode, "deleted or replaced" in doctor.stdout) == (1, True)
+        (made.root / "aside").rename(database)
+        eventually_sync(lambda: made.cli("status").returncode == 0)
+        assert made.cli("doctor", "--no-network").returncode == 0
+        assert made.ask("alpha", "y") == "y"
+    finally:
+        made.end()

@@ -20,7 +20,7 @@ from store.partition import Partition
 from store.turns import TurnRecord
 from tests.waiting import eventually
 from workers.channels.base import Incoming, Lane
-from workers.chat.engine import Answer, Engine
+from workers.chat.engine import LONGEST_QUESTION, Answer, Engine
 from workers.chat.memory import alternating
 from workers.clock import ManualClock
 from workers.http import Http
@@ -205,3 +205,10 @@ def test_whatever_is_stored_roles_alternate(roles: list[str]) -> None:
     assert [m.role for m in shown] == [Role.USER, Role.ASSISTANT] * (len(shown) // 2)
     if roles == ["user", "assistant"] * (len(roles) // 2):
         assert len(shown) == len(roles)
+
+
+async def test_a_message_without_end_is_cut(sandbox: Sandbox, asking: Asking) -> None:
+    """It goes along with every later one: neither the model nor the database gets it whole."""
+    answer = await asking.ask("y" * 1_000_000)
+    assert len(answer.question) == LONGEST_QUESTION
+    assert len(sandbox.model.calls[-1].messages[-1]["content"]) == LONGEST_QUESTION

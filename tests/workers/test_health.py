@@ -116,6 +116,27 @@ async def test_a_hung_bot_that_ignores_its_cancellation_is_left_behind(tmp_path:
         await rig.settle()
 
 
+async def test_a_bot_that_blocks_the_loop_again_and_again_is_held_back(tmp_path: Path, clock: ManualClock) -> None:
+    """Twice is told, the third time is a failure of that bot alone; long ago does not count, nor do short stalls."""
+    async with fleet(tmp_path, clock) as rig:
+        rig.add("a", "b")
+        await rig.apply()
+        report, guilty = rig.pool.loop_watch._report, Culprit("a/lane 1", "x.py:1 f")
+        for lasted_s, culprit in ((5.0, guilty), (0.5, guilty), (5.0, Culprit("b/lane 1")), (5.0, guilty)):
+            report(lasted_s, culprit)
+        await rig.settle()
+        assert (rig.phase("a"), rig.phase("b")) == (Phase.RUNNING, Phase.RUNNING)
+        await clock.advance(500)
+        report(5.0, guilty)
+        await rig.settle()
+        assert (rig.phase("a"), rig.phase("b")) == (Phase.BACKOFF, Phase.RUNNING)
+        assert "x.py:1 f" in rig.bot("a").phase_reason
+        await clock.advance(700)
+        report(5.0, guilty)
+        await rig.settle()
+        assert rig.phase("a") is Phase.RUNNING
+
+
 async def test_a_long_stall_restarts_nobody(tmp_path: Path, clock: ManualClock) -> None:
     """One bot blocks the loop for ten minutes: no other is taken for hung, though no poll came back meanwhile."""
     async with fleet(tmp_path, clock) as rig:

@@ -12,6 +12,8 @@ import pytest
 from config.vocabulary import Phase
 from store.errors import StoreUnavailable
 from store.events import StoreFaulted, StoreRecovered
+from store.outbox import NewSend
+from store.updates import NewUpdate
 from tests.waiting import eventually
 from tests.workers.pool_rig import Fleet, crash_with, fleet, stubborn
 from workers.clock import ManualClock
@@ -298,3 +300,22 @@ async def test_phases_are_counted(tmp_path: Path, clock: ManualClock) -> None:
             counted[bot.phase] = counted.get(bot.phase, 0) + 1
         assert rig.pool.phases() == {phase: counted[phase] for phase in Phase if phase in counted}
         assert sum(counted.values()) == 8
+
+
+@pytest.mark.parametrize("others", [0, 20])
+async def test_what_lies_open_for_a_bot_at_rest_is_shown_whenever_it_comes(
+    tmp_path: Path, clock: ManualClock, others: int
+) -> None:
+    """A stopped bot whose file appears later, alone or with many, shows what an earlier process left unanswered."""
+    async with fleet(tmp_path, clock) as rig:
+        rig.add("here")
+        await rig.apply()
+        late = rig.store.partition("late")
+        await late.state.save(1, desired="stop")
+        await late.updates.receive([NewUpdate(n, "7", "{}") for n in range(3)], 3, 1)
+        await late.outbox.add([NewSend(7, "7", "sendMessage", "{}")], 1)
+        rig.add("late", *(f"other{n}" for n in range(others)))
+        await rig.apply()
+        await rig.until("late", Phase.STOPPED)
+        shown = rig.bot("late").as_dict()
+        assert (shown["inbox_open"], shown["outbox_open"]) == (3, 1)

@@ -295,12 +295,12 @@ async def test_a_bot_that_blocks_the_loop_is_named_and_alone(tmp_path: Path, clo
     """Promise 8: the stall is reported with the bot and the line; every other bot goes on without a restart."""
 
     class Blocking(Engine):
-        async def answer(self, spec: Any, partition: Any, incoming: Incoming, report: Any) -> Answer:
+        async def answer(self, spec: Any, partition: Any, incoming: Incoming, report: Any, *more: Any) -> Answer:
             if incoming.text == "block":
                 until = time.monotonic() + 0.7
                 while time.monotonic() < until:
                     pass
-            return await super().answer(spec, partition, incoming, report)
+            return await super().answer(spec, partition, incoming, report, *more)
 
     async with town(tmp_path, clock) as (rig, people):
         await running(rig, "good", "rude")

@@ -98,6 +98,18 @@ async def test_the_age_that_is_too_old_counts_in_place(house: House) -> None:
         await eventually(lambda: house.answers == [SORRY])
 
 
+async def test_a_clock_that_jumps_a_day_ahead_makes_no_message_old(house: House) -> None:
+    """What a person writes now is answered, whatever day the wall clock believes in; put right, it counts again."""
+    async with house.running():
+        sent_at = house.clock.now()
+        house.clock.jump(86_500)
+        house.channel.say("hello", sent_at=sent_at)
+        await eventually(lambda: house.answers == ["re hello"])
+        house.clock.jump(-86_500)
+        house.channel.say("old", sent_at=sent_at - 86_500)
+        await eventually(lambda: house.answers == ["re hello", SORRY])
+
+
 async def test_a_model_that_fails_leaves_no_half_turn(house: House) -> None:
     """The person reads error_text, no message is stored, the failure is counted and told of, the next turn is whole."""
     house.model.errors = [ProviderRefused("bad key")]

@@ -20,6 +20,7 @@ class Order(BaseModel):
     selectors: Annotated[list[str], Field(min_length=1)]
     actor: str = "api"
     reason: str = ""
+    expected_generation: int | None = None
 
 
 class Wait(BaseModel):
@@ -34,7 +35,14 @@ class Wait(BaseModel):
 @router.post("/actions/{action}")
 async def act(action: Action, order: Order, control: TheControl) -> dict[str, Any]:
     """Ask bots for an action; {"outcomes": [...]} says what became of each."""
-    return {"outcomes": await control.steer(action, order.selectors, actor=order.actor, reason=order.reason)}
+    outcomes = await control.steer(
+        action,
+        order.selectors,
+        actor=order.actor,
+        reason=order.reason,
+        expected_generation=order.expected_generation,
+    )
+    return {"outcomes": outcomes}
 
 
 @router.post("/wait")

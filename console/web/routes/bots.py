@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from console.web.routes.access import TheControl
 from console.web.routes.fleet import Backup, absolute
+from console.web.stream import encoded
 
 router = APIRouter(prefix="/bots", tags=["bots"])
 
@@ -21,10 +21,10 @@ class Removal(BaseModel):
 
 
 @router.get("")
-async def status(control: TheControl) -> JSONResponse:
+async def status(control: TheControl) -> Response:
     """Return the fleet and every bot of it."""
     # A thousand bots: our own plain rows are not validated on the way out.
-    return JSONResponse(await control.status())
+    return Response(encoded(await control.status()), media_type="application/json")
 
 
 @router.get("/{bot_id}")

@@ -27,10 +27,11 @@ async def logs(
     since: float = 0.0,
     min_level: int = 0,
     pattern: str = "",
+    before: float = 0.0,
     follow: bool = False,
 ) -> StreamingResponse:
     """Return or follow log lines."""
-    query = LogQuery(tuple(bots), tail, since, min_level, pattern)
+    query = LogQuery(tuple(bots), tail, since, min_level, pattern, before)
     return ndjson(control.follow_logs(query) if follow else _each(await control.logs(query)), clock)
 
 
@@ -42,11 +43,18 @@ async def events(
     kinds: Words,
     tail: Tail = 100,
     since: float = 0.0,
+    before: float = 0.0,
     follow: bool = False,
 ) -> StreamingResponse:
     """Return or follow events."""
-    query = EventQuery(tuple(bots), tail, since, tuple(kinds))
+    query = EventQuery(tuple(bots), tail, since, tuple(kinds), before)
     return ndjson(control.follow_events(query) if follow else _each(await control.events(query)), clock)
+
+
+@router.get("/feed")
+async def feed(control: TheControl, clock: TheClock) -> StreamingResponse:
+    """Follow the fleet: all of it first, then what changes."""
+    return ndjson(control.feed(), clock)
 
 
 async def _each(lines: Iterable[Any]) -> AsyncIterator[Any]:

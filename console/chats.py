@@ -1,0 +1,76 @@
+"""Conversations out of the store, of a fleet that runs or of one that does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from console.answers import ConversationRow, MessageRow
+
+if TYPE_CHECKING:
+    from store.conversations import Conversation, Conversations
+    from store.messages import Messages, StoredMessage
+    from store.usage import Tokens, UsageRows
+
+OPERATOR: Final = "operator:"
+"""Begins the conversation_id of what an operator says to a bot; those of channels are numbers."""
+LAST_CHARACTERS: Final = 200
+MOST: Final = 1000
+"""Rows of one answer."""
+
+
+async def listed(
+    conversations: Conversations, messages: Messages, *, search: str = "", before: float = 0.0, limit: int = 50
+) -> list[ConversationRow]:
+    """As Control.conversations, of one bot."""
+    rows = []
+    for each in await conversations.recent(min(limit, MOST), before_ms=int(before * 1000), search=search):
+        last = await messages.page(each.client_id, each.conversation_id, 1, search=search)
+        rows.append(_conversation(each, last[-1] if last else None))
+    return rows
+
+
+async def read(
+    messages: Messages,
+    usage: UsageRows,
+    key: tuple[str, str],
+    *,
+    before_seq: int | None = None,
+    search: str = "",
+    limit: int = 100,
+) -> list[MessageRow]:
+    """As Control.messages, of one bot; key is (client_id, conversation_id)."""
+    found = await messages.page(*key, min(limit, MOST), before_seq=before_seq or 0, search=search)
+    answered = [m.update_id for m in found if m.role == "assistant" and m.update_id is not None]
+    taken = await usage.of_updates(answered)
+    return [_message(each, taken.get(each.update_id) if each.update_id is not None else None) for each in found]
+
+
+def _conversation(row: Conversation, last: StoredMessage | None) -> ConversationRow:
+    return {
+        "client_id": row.client_id,
+        "conversation_id": row.conversation_id,
+        "user_id": row.user_id,
+        "channel": row.channel,
+        "turns": row.turns,
+        "messages": row.last_seq,
+        "created_at": row.created_ms / 1000,
+        "updated_at": row.updated_ms / 1000,
+        "last_role": last.role if last else "",
+        "last_text": last.content[:LAST_CHARACTERS] if last else "",
+        "operator": row.conversation_id.startswith(OPERATOR),
+    }
+
+
+def _message(row: StoredMessage, taken: Tokens | None) -> MessageRow:
+    by_bot = row.role == "assistant" and taken is not None
+    return {
+        "seq": row.seq,
+        "role": row.role,
+        "text": row.content,
+        "at": row.created_ms / 1000,
+        "update_id": row.update_id,
+        "model": taken.model if taken and by_bot else "",
+        "tokens_in": taken.input_tokens if taken and by_bot else 0,
+        "tokens_out": taken.output_tokens if taken and by_bot else 0,
+        "latency_ms": taken.latency_ms if taken and by_bot else 0,
+    }
