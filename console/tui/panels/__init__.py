@@ -1,0 +1,1 @@
+"""Panels of the bot screen, one file each."""

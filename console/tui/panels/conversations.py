@@ -1,0 +1,182 @@
+"""A bot's conversations: the list, last spoken in first, and the chosen one as a chat."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from rich.text import Text
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input, OptionList
+from textual.widgets.option_list import Option
+
+from config.errors import FleetError
+from console.tui import words
+from console.tui.screen import console_of
+from console.tui.widgets.chat import ChatView
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+PAGE: Final = 50
+MESSAGES: Final = 100
+AGAIN_S: Final = 3.0
+
+
+class ConversationsPanel(Horizontal):
+    """List and chat side by side; one above the other where there is no room.
+
+    `look` brings both up to date, as often as the caller likes: it reads only when the bot has answered since.
+    """
+
+    DEFAULT_CSS = """
+    ConversationsPanel > Vertical { width: 38; border-right: solid $panel; }
+    ConversationsPanel Input { height: 1; border: none; padding: 0 1; }
+    ConversationsPanel OptionList, ConversationsPanel OptionList:focus { height: 1fr; border: none; padding: 0; background: transparent; }
+    ConversationsPanel ChatView { width: 1fr; }
+    ConversationsPanel.-narrow { layout: vertical; }
+    ConversationsPanel.-narrow > Vertical { width: 100%; height: 40%; border-right: none; border-bottom: solid $panel; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "search", "Search", id="conversations.search"),
+    ]
+
+    def __init__(self, bot_id: str, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._bot_id = bot_id
+        self._rows: list[Any] = []
+        self._more = False
+        self._search = ""
+        self._shown: tuple[str, str] | None = None
+        self._turns = -1
+        self._looked_at = 0.0
+
+    def compose(self) -> ComposeResult:
+        """Search above the list, the chat beside it."""
+        with Vertical():
+            yield Input(placeholder="/ search in what was said", id="search")
+            yield OptionList(id="conversations", markup=False)
+        yield ChatView(self._bot_id, older=self._read_older)
+
+    def on_resize(self) -> None:
+        """One above the other in a narrow terminal."""
+        self.set_class(self.size.width < 90, "-narrow")
+
+    def focus_first(self) -> None:
+        """Put the cursor into the list."""
+        self.query_one(OptionList).focus()
+
+    def action_search(self) -> None:
+        """Begin to type a search."""
+        self.query_one(Input).focus()
+
+    def look(self, turns: int) -> None:
+        """Read anew when the bot's number of turns is another one than last time, and now and then.
+
+        What operators say to a bot is no turn of its worker.
+        """
+        now = console_of(self).clock.monotonic()
+        if turns != self._turns or now - self._looked_at >= AGAIN_S:
+            self._turns, self._looked_at = turns, now
+            self.run_worker(self._read_list(), name="conversations", group="list", exclusive=True, exit_on_error=False)
+
+    @on(Input.Submitted, "#search")
+    def _take_search(self, event: Input.Submitted) -> None:
+        self._search, self._turns, self._shown = event.value.strip(), -1, None
+        self.look(-2)
+        self.focus_first()
+
+    @on(OptionList.OptionHighlighted, "#conversations")
+    def _choose(self, event: OptionList.OptionHighlighted) -> None:
+        row = self._rows[event.option_index]
+        key = (row["client_id"], row["conversation_id"])
+        if key != self._shown:
+            self._shown = key
+            self._read_shown()
+        if self._more and event.option_index == len(self._rows) - 1:
+            self.run_worker(self._read_more(), name="conversations", group="more", exclusive=True, exit_on_error=False)
+
+    async def _read_list(self) -> None:
+        rows = await self._ask_list(0.0)
+        if rows is None:
+            return
+        before = {(row["client_id"], row["conversation_id"]): row["messages"] for row in self._rows}
+        self._take_rows(rows)
+        if not rows:
+            nothing = f"Nobody said {self._search!r}." if self._search else "Nobody has written to this bot yet."
+            self.query_one(ChatView).show([], empty=nothing)
+        elif self._shown is not None and self._grown(before):
+            self._read_shown()
+
+    def _grown(self, before: dict[tuple[str, str], int]) -> bool:
+        now = {(row["client_id"], row["conversation_id"]): row["messages"] for row in self._rows}
+        return self._shown is not None and now.get(self._shown) != before.get(self._shown)
+
+    async def _read_more(self) -> None:
+        rows = await self._ask_list(self._rows[-1]["updated_at"])
+        if rows is not None:
+            known = {(row["client_id"], row["conversation_id"]) for row in self._rows}
+            fresh = [row for row in rows if (row["client_id"], row["conversation_id"]) not in known]
+            self._take_rows([*self._rows, *fresh], more=len(rows) == PAGE)
+
+    async def _ask_list(self, before: float) -> list[Any] | None:
+        try:
+            return list(
+                await console_of(self).control.conversations(
+                    self._bot_id, search=self._search, before=before, limit=PAGE
+                )
+            )
+        except FleetError as error:
+            self.query_one(ChatView).show([], empty=f"The conversations cannot be read: {error.message}")
+            return None
+
+    def _take_rows(self, rows: list[Any], *, more: bool | None = None) -> None:
+        """Show a list; the cursor stays on the conversation it is on."""
+        self._rows, self._more = rows, len(rows) == PAGE if more is None else more
+        options = self.query_one(OptionList)
+        options.clear_options()
+        options.add_options([Option(self._line(row)) for row in rows])
+        keys = [(row["client_id"], row["conversation_id"]) for row in rows]
+        if rows:
+            options.highlighted = keys.index(self._shown) if self._shown in keys else 0
+
+    def _line(self, row: Any) -> Text:
+        now = console_of(self).now()
+        who = "you" if row["operator"] else row["user_id"] or row["conversation_id"]
+        said = "← " if row["last_role"] == "assistant" else "→ "
+        head = Text.assemble(
+            (words.clip(words.one_line(str(who)), 18), "bold"),
+            (f"  {words.ago(now - row['updated_at'])} ago · {row['messages']}", "dim"),
+        )
+        return head.append(f"\n{said}{words.clip(words.one_line(row['last_text']), 33)}", "dim")
+
+    def _read_shown(self) -> None:
+        self.run_worker(self._read_messages(), name="conversation", group="chat", exclusive=True, exit_on_error=False)
+
+    async def _read_messages(self) -> None:
+        messages = await self._ask_messages(None)
+        if messages is not None:
+            self.query_one(ChatView).show(messages, more=len(messages) == MESSAGES)
+
+    def _read_older(self) -> None:
+        self.run_worker(self._read_above(), name="conversation", group="older", exclusive=True, exit_on_error=False)
+
+    async def _read_above(self) -> None:
+        chat = self.query_one(ChatView)
+        messages = await self._ask_messages(chat.first_seq)
+        if messages is not None:
+            chat.prepend(messages, more=len(messages) == MESSAGES)
+
+    async def _ask_messages(self, before_seq: int | None) -> list[Any] | None:
+        if self._shown is None:
+            return None
+        try:
+            return list(
+                await console_of(self).control.messages(
+                    self._bot_id, *self._shown, before_seq=before_seq, limit=MESSAGES
+                )
+            )
+        except FleetError as error:
+            self.query_one(ChatView).show([], empty=f"The conversation cannot be read: {error.message}")
+            return None
