@@ -9,25 +9,33 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from config.vocabulary import BOT_ID_PATTERN, is_bot_id
 from store import migrate
 from store.backup import becoming
 from store.errors import StoreError
 from store.faults import fault_of
-from store.ids import Ids
+from store.ids import FOR_EVER_MS, Ids
 from store.reader import address
+from store.texts import storable
 
 FORMAT: Final = "botdeck-export"
 
 BATCH: Final = 500
 """Rows inserted or deleted in one write job: bounds how long turns of other bots wait for it."""
+
+MAX_LINE_BYTES: Final = 256 * 1024 * 1024
+"""Of one row in a portable file: an update may be 64 MB, and each of its characters several."""
+HIGHEST: Final = FOR_EVER_MS * 1000
+"""Of a row's number in a portable file: all numbers given later are above it, and must fit into 64 bits."""
 
 UNFINISHED: Final = ("importing", "removing")
 """Keys in meta that mark a partition whose import or removal has not ended; such a partition is removed."""
@@ -65,7 +73,7 @@ def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
 def export(database: Path, bot_id: str, target: Path, *, overwrite: bool = False) -> int:
     """Write one bot's rows, as of one moment, to target; return how many. Blocks. Raises StoreError."""
     digest, count = hashlib.sha256(), -1
-    with becoming(target, overwrite=overwrite) as partial:
+    with becoming(target, database, overwrite=overwrite) as partial:
         try:
             with closing(sqlite3.connect(address(database), uri=True)) as connection, partial.open("wb") as file:
                 connection.execute("BEGIN")
@@ -96,8 +104,8 @@ def examine(source: Path, bot_id: str | None = None) -> Exported:
     header: dict[str, Any] = {}
     digest, count, last = hashlib.sha256(), -1, b""
     try:
-        with source.open("rb") as file:
-            for line in file:
+        with _opened(source) as file:
+            for line in _whole_lines(file, source):
                 if last:
                     digest.update(last)
                     count += 1
@@ -115,8 +123,27 @@ def examine(source: Path, bot_id: str | None = None) -> Exported:
     return _exported(source, header, count, bot_id)
 
 
+def _opened(source: Path) -> IO[bytes]:
+    """Open a regular file; a pipe without a writer would be waited for, for ever."""
+    descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise StoreError(f"{source} is no regular file", "check the path")
+    return os.fdopen(descriptor, "rb")
+
+
+def _whole_lines(file: IO[bytes], source: Path) -> Iterator[bytes]:
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        if len(line) > MAX_LINE_BYTES:
+            raise StoreError(f"{source} is not an export of botdeck: a line of it does not end")
+        yield line
+
+
 def _table(line: bytes) -> dict[str, Any]:
-    found = json.loads(line)
+    try:
+        found = json.loads(line)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     if not isinstance(found, dict):
         raise ValueError("no table")  # noqa: TRY004 (a file that is something else, not a mistake in our code)
     return found
@@ -125,6 +152,8 @@ def _table(line: bytes) -> dict[str, Any]:
 def _exported(source: Path, header: dict[str, Any], rows: int, bot_id: str | None) -> Exported:
     version, columns, name = header.get("version"), header.get("columns"), bot_id or header.get("bot_id")
     if not (isinstance(version, int) and isinstance(columns, dict) and isinstance(name, str)):
+        raise StoreError(f"{source} is not an export of botdeck")
+    if not all(_are_names(names) for names in columns.values()):
         raise StoreError(f"{source} is not an export of botdeck")
     if version > migrate.newest():
         raise StoreError(
@@ -136,13 +165,17 @@ def _exported(source: Path, header: dict[str, Any], rows: int, bot_id: str | Non
     return Exported(source, name, version, columns, rows)
 
 
+def _are_names(names: Any) -> bool:
+    return isinstance(names, list) and all(isinstance(n, str) for n in names) and len(set(names)) == len(names)
+
+
 def batches(exported: Exported) -> Iterator[list[tuple[str, list[Any]]]]:
     """Give the rows of a file found whole as (table, row without bot_id), BATCH at a time. Blocks.
 
     Raises StoreError for a line that is no row of the tables the header names.
     """
     batch: list[tuple[str, list[Any]]] = []
-    with exported.source.open("rb") as file:
+    with _opened(exported.source) as file:
         file.readline()
         for number, data in enumerate(file):
             if number == exported.rows:
@@ -173,17 +206,31 @@ def begin_import(connection: sqlite3.Connection, exported: Exported, now_ms: int
 
 
 def insert(connection: sqlite3.Connection, ids: Ids, exported: Exported, batch: list[tuple[str, list[Any]]]) -> None:
-    """Insert some rows within a write job."""
+    """Insert some rows within a write job. Raises StoreError for one that no botdeck has written."""
     for table, row in batch:
-        columns = exported.columns.get(table)
-        if columns is None or len(row) != len(columns):
+        columns = exported.columns.get(table) if isinstance(table, str) else None
+        if columns is None or len(row) != len(columns) or not all(map(_is_value, row)):
             raise StoreError(f"{exported.source} holds a row that fits no table: {table}", "export the bot again")
         marks = ", ?" * len(columns)
         connection.execute(
             f"INSERT INTO {table} (bot_id, {', '.join(columns)}) VALUES (?{marks})", (exported.bot_id, *row)
         )
         if table in _NUMBERS:
-            ids.pass_by(int(row[columns.index(_NUMBERS[table])]))
+            ids.pass_by(_number(exported, dict(zip(columns, row, strict=True)).get(_NUMBERS[table])))
+
+
+def _is_value(value: Any) -> bool:
+    """Tell whether the database can hold a value as it is: nothing nested, no larger number, no half character."""
+    if isinstance(value, str):
+        return value == storable(value)
+    return value is None or isinstance(value, float) or (isinstance(value, int) and -(2**63) <= value < 2**63)
+
+
+def _number(exported: Exported, number: Any) -> int:
+    """Return a row's number. One near the end of 64 bits would leave none for the rows of anybody else."""
+    if type(number) is int and number <= HIGHEST:
+        return number
+    raise StoreError(f"{exported.source} holds a row without a usable number: {number!r:.30}", "export the bot again")
 
 
 def end_import(connection: sqlite3.Connection, bot_id: str) -> None:

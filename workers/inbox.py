@@ -17,8 +17,9 @@ from store.partition import Partition
 from store.updates import NewUpdate
 from workers.backoff import delay_s
 from workers.channels.base import Channel, Lane
+from workers.channels.incoming import LARGEST_ID
 from workers.conditions import Conditions
-from workers.errors import BotInvalid, ChannelError, RateLimited, TokenInUse, TokenRejected
+from workers.errors import BotInvalid, ChannelError, ChannelUnreachable, RateLimited, TokenInUse, TokenRejected
 from workers.patience import Patience
 
 if TYPE_CHECKING:
@@ -28,6 +29,13 @@ logger = logging.getLogger(__name__)
 
 RECONNECT_CAP_S: Final = 30.0
 TOKEN_IN_USE_S: Final = (30.0, 60.0)
+HEAVY_BYTES: Final = 64 * 1024
+"""No update of people is so large. Where they are, polls bring one at a time, and are paced."""
+
+HEAVY_BYTES_PER_S: Final = 1024 * 1024
+ROOM_BYTES: Final = 8 * 1024 * 1024
+"""What heavy updates that are open may take together; polling waits above it."""
+
 QUICK_POLL_S: Final = 1.0
 """Polls that bring nothing leave at least so far apart: no server and no setting may make us spin."""
 
@@ -52,6 +60,7 @@ class Inbox:
         "_conditions",
         "_failures",
         "_go",
+        "_heavy",
         "_in_lanes",
         "_offset",
         "_partition",
@@ -88,6 +97,7 @@ class Inbox:
         self._repeats = 0
         self._troubled = False
         self._brief = False
+        self._heavy: dict[int, int] = {}
         self._asking: anyio.CancelScope | None = None
         self._go: anyio.Event | None = None
 
@@ -103,6 +113,14 @@ class Inbox:
         if self._go is not None:
             self._go.set()
             self._go = None
+
+    @property
+    def heavy_bytes(self) -> int:
+        """How much the heavy updates take that are open."""
+        if self._heavy:
+            still = set(self._in_lanes())
+            self._heavy = {update_id: size for update_id, size in self._heavy.items() if update_id in still}
+        return sum(self._heavy.values())
 
     async def run(self, take: Take, room: Room, idle: Callable[[], None]) -> None:
         """Poll until cancelled, which is safe at any moment. Raises BotInvalid when the token is refused.
@@ -125,6 +143,7 @@ class Inbox:
     async def _may_poll(self, room: Room) -> None:
         while self._go is not None:
             self._conditions.set(Condition.POLLING, False, "paused")
+            self._services.outages.over(self._partition.bot_id)
             await self._go.wait()
         if self._services.store.fault is not None:
             self._conditions.set(Condition.POLLING, False, "the database takes no writes")
@@ -156,6 +175,7 @@ class Inbox:
             services.metrics.observe(self._partition.bot_id, "poll_age", now - self.last_poll)
         self.last_poll = now
         self._failures = 0
+        services.outages.over(self._partition.bot_id)
         if self._offset == offset:
             self._offset = None
         self._troubled = self._repeats > 1
@@ -171,7 +191,7 @@ class Inbox:
             NewUpdate(raw["update_id"], lane.conversation_id, _payload(raw))
             for raw, lane in zip(batch, lanes, strict=True)
         ]
-        offset = batch[-1]["update_id"] + 1
+        offset = min(batch[-1]["update_id"] + 1, LARGEST_ID)  # beyond, neither server nor store takes it
         new = set(await services.insist(lambda: partition.updates.receive(rows, offset, services.now_ms())))
         if len(new) < len(rows):
             new |= await self._missed({row.update_id for row in rows})
@@ -181,7 +201,16 @@ class Inbox:
         self._repeats, self._troubled = 0, False
         services.metrics.count(partition.bot_id, "messages", len(new))
         self._hand_out(zip(batch, lanes, strict=True), set(new), take)
+        await self._slow_down([row for row in rows if len(row.payload) > HEAVY_BYTES])
         return len(new)
+
+    async def _slow_down(self, heavy: list[NewUpdate]) -> None:
+        """Take the next update alone, and later, when one of these was heavy: others want to be served meanwhile."""
+        if heavy:
+            sizes = {row.update_id: len(row.payload) for row in heavy}
+            self._heavy |= sizes
+            self._brief = True
+            await self._services.clock.sleep(sum(sizes.values()) / HEAVY_BYTES_PER_S)
 
     async def _missed(self, batch: set[int]) -> set[int]:
         """Return which updates of a batch with repeats are open and in no lane.
@@ -222,6 +251,11 @@ class Inbox:
         """
         self._troubled = True
         self._brief = not isinstance(error, TokenInUse)
+        services, bot_id = self._services, self._partition.bot_id
+        if isinstance(error, ChannelUnreachable):
+            services.outages.note(bot_id, str(error), services.clock.monotonic())
+        else:
+            services.outages.over(bot_id)
         match error:
             case TokenRejected():
                 raise BotInvalid(error.message, error.hint) from error
@@ -230,12 +264,12 @@ class Inbox:
             case RateLimited():
                 self._conditions.set(Condition.POLLING, False, error.message)
                 with self._patience.asked(error.message):
-                    await self._services.clock.sleep(max(error.retry_after_s, QUICK_POLL_S))
+                    await services.clock.sleep(max(error.retry_after_s, QUICK_POLL_S))
             case _:
-                if self._conditions.set(Condition.POLLING, False, str(error)):
-                    logger.warning("polling interrupted: %s", error)
+                self._conditions.set(Condition.POLLING, False, str(error))
                 self._failures += 1
-                await self._services.clock.sleep(delay_s(self._failures - 1, cap_s=RECONNECT_CAP_S))
+                wait_s = delay_s(self._failures - 1, cap_s=RECONNECT_CAP_S)
+                await services.clock.sleep(max(wait_s, services.outages.spread_s()))
 
     async def _wait_for_token(self, error: TokenInUse) -> None:
         services = self._services

@@ -21,6 +21,7 @@ from workers.backoff import delay_s
 from workers.channels.base import Channel, Outgoing
 from workers.errors import BotInvalid, ChannelUnreachable, RateLimited, SendRefused, SendUncertain, TokenRejected
 from workers.patience import Patience
+from workers.places import Places
 
 if TYPE_CHECKING:
     from config.snapshot import BotSpec
@@ -44,10 +45,11 @@ class Outcome(Enum):
 
 
 class _Later(NamedTuple):
-    """The part was not taken; throttled says that the server asked to wait."""
+    """The part was not taken; throttled says that the server asked to wait, in_doubt that it may have been taken."""
 
     wait_s: float
     throttled: str = ""
+    in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class Sender:
         "_channel",
         "_outbox",
         "_patience",
+        "_places",
         "_resting",
         "_services",
         "_stopping",
@@ -110,6 +113,7 @@ class Sender:
         services: Services,
         patience: Patience,
         aside: Callable[[], AbstractContextManager[None]],
+        places: Places,
     ) -> None:
         self.spec = spec
         self.ambiguous = 0
@@ -121,6 +125,7 @@ class Sender:
         self._services = services
         self._patience = patience
         self._aside = aside
+        self._places = places
         self._resting: set[anyio.CancelScope] = set()
         self._stopping = False
 
@@ -209,10 +214,10 @@ class Sender:
 
     async def _send(self, outbox_id: int, outgoing: Outgoing, update_id: int | None) -> Outcome:
         """Send one part until it is settled, or until the worker drains while it waits."""
-        outcome = await self._try(outbox_id, outgoing, update_id, 0)
+        outcome = await self._try(outbox_id, outgoing, update_id)
         if isinstance(outcome, Outcome):
             return outcome
-        tries = 0
+        tries = doubts = 0
         with self._aside():
             while isinstance(outcome, _Later):
                 await self._services.insist(lambda: self._outbox.waiting(outbox_id))
@@ -220,12 +225,16 @@ class Sender:
                     return Outcome.LEFT
                 await self._attempting(outbox_id)
                 tries += 1
-                outcome = await self._try(outbox_id, outgoing, update_id, tries)
+                doubts += outcome.in_doubt
+                outcome = await self._try(outbox_id, outgoing, update_id, tries, doubts)
         return outcome
 
-    async def _try(self, outbox_id: int, outgoing: Outgoing, update_id: int | None, tries: int) -> Outcome | _Later:
+    async def _try(
+        self, outbox_id: int, outgoing: Outgoing, update_id: int | None, tries: int = 0, doubts: int = 0
+    ) -> Outcome | _Later:
         try:
-            message_id = await self._channel.send(outgoing)
+            async with self._places:
+                message_id = await self._channel.send(outgoing)
         except RateLimited as error:
             return _Later(error.retry_after_s, error.message)
         except ChannelUnreachable as error:
@@ -233,8 +242,8 @@ class Sender:
             return _Later(delay_s(tries, cap_s=RETRY_CAP_S))
         except SendUncertain as error:
             logger.warning("a reply was cut off in flight: %s", error)
-            again = await self._settle_doubt(outbox_id, update_id, tries)
-            return _Later(delay_s(tries, cap_s=RETRY_CAP_S)) if again else Outcome.DONE
+            again = await self._settle_doubt(outbox_id, update_id, doubts)
+            return _Later(delay_s(tries, cap_s=RETRY_CAP_S), in_doubt=True) if again else Outcome.DONE
         except SendRefused as error:
             logger.warning("a reply was refused: %s", error)
             await self._give_up([outbox_id], error.message)
@@ -283,24 +292,26 @@ class Sender:
             with anyio.CancelScope() as scope:
                 self._resting.add(scope)
                 try:
-                    await self._services.clock.sleep(later.wait_s)
+                    async with self._places:
+                        await self._services.clock.sleep(later.wait_s)
                 finally:
                     self._resting.discard(scope)
         return not self._stopping
 
     async def _settle_doubt(self, outbox_id: int, update_id: int | None, times_before: int) -> bool:
-        """Count a send in doubt; True when it is to be sent again, else it is closed as skipped."""
+        """Count a send in doubt; True when it is to be sent again, else it is closed as skipped.
+
+        One commit does both: a process that ends here neither counts it twice nor sends what was to be skipped.
+        """
         services, policy = self._services, self.spec.config.telegram.ambiguous_send
-        await services.insist(lambda: self._outbox.ambiguous(outbox_id, services.now_ms()))
+        again = policy == "resend" and times_before < MAX_RESENDS
+        reason = "" if again else "cut off in flight" if policy == "skip" else "cut off in flight too often"
+        await services.insist(lambda: self._outbox.ambiguous(outbox_id, services.now_ms(), skipped=reason), shield=True)
         self.ambiguous += 1
         services.bus.publish(
             SendUncertainEvent(bot_id=self.spec.bot_id, at=services.clock.now(), update_id=update_id, policy=policy)
         )
-        if policy == "resend" and times_before < MAX_RESENDS:
-            return True
-        reason = "cut off in flight" if policy == "skip" else "cut off in flight too often"
-        await services.insist(lambda: self._outbox.skipped(outbox_id, reason, services.now_ms()))
-        return False
+        return again
 
     async def _give_up(self, ids: Sequence[int], reason: str) -> None:
         reason = self._services.redact(reason)[:1000]

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from config.vocabulary import Condition
-from store.events import MessageReceived
+from store.events import FellBehind, MessageReceived
 from store.events import TokenInUse as TokenInUseEvent
 from tests.waiting import eventually
 from tests.workers.bot_rig import House, bot_house
 from workers.channels.base import Lane
 from workers.channels.loopback import LoopbackChannel
 from workers.errors import BotInvalid, ChannelUnreachable, RateLimited, TokenInUse, TokenRejected
+from workers.inbox import HEAVY_BYTES_PER_S
 
 pytestmark = pytest.mark.anyio
 
@@ -373,3 +374,32 @@ async def test_the_age_of_a_poll_is_measured(house: House) -> None:
         await house.advance(50)
         await house.services.metrics.flush(house.store)
     assert house.rows("SELECT DISTINCT name FROM metrics") == [("poll_age",)]
+
+
+async def test_heavy_updates_come_one_at_a_time_and_paced(house: House) -> None:
+    """Many large updates fill neither memory nor a turn of the loop: the next is asked for alone, and later."""
+    async with house.running():
+        for _ in range(4):
+            house.channel.say("y" * HEAVY_BYTES_PER_S)
+        await eventually(lambda: house.outcomes()["answered"] == 4)
+        for _ in range(3):
+            house.channel.say("y" * HEAVY_BYTES_PER_S)
+        await house.advance(3.5)
+        assert house.outcomes()["answered"] == 4, "four were taken at once, which is four seconds' worth"
+        await house.advance(0.6)
+        assert house.outcomes()["answered"] == 5
+        await house.advance(1.1)
+        assert house.outcomes()["answered"] == 6
+
+
+async def test_a_bot_that_has_no_room_says_so_once(house: House) -> None:
+    """An event names it; no other follows before it has caught up."""
+    house.spec(limits={"max_open_updates": 2})
+    house.model.hold()
+    async with house.running():
+        for number in range(3):
+            house.channel.say(f"hello {number}")
+        await eventually(lambda: house.events(FellBehind))
+        house.model.release()
+        await eventually(lambda: len(house.answers) == 3)
+    assert [event.data() for event in house.events(FellBehind)] == [{"reason": "2 updates are open"}]

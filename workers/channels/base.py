@@ -63,8 +63,8 @@ class Channel(Protocol):
         ...
 
     async def poll(self, offset: int | None, *, brief: bool = False) -> list[dict[str, Any]]:
-        """Wait for raw updates, at most the long-poll time, not at all when brief. Passing an offset forgets
-        everything below it.
+        """Wait for raw updates, at most the long-poll time; when brief not at all, and for one at most. Passing an
+        offset forgets everything below it.
 
         Raises TokenRejected (confirmed), TokenInUse, RateLimited, ChannelUnreachable. An entry that is not a
         dict with an integer update_id is dropped with a warning.

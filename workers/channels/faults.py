@@ -36,6 +36,7 @@ from workers.errors import (
     TokenInUse,
     TokenRejected,
 )
+from workers.redaction import Redactor
 
 DEFAULT_RETRY_S: Final = 5
 """Patience when a 429 does not say how much."""
@@ -43,8 +44,11 @@ DEFAULT_RETRY_S: Final = 5
 SHORTEST_RETRY_S: Final = 1
 LONGEST_RETRY_S: Final = 86_400
 _LONGEST_TEXT: Final = 300
+_LONGEST_NUMBER: Final = 4000
+"""Digits of a whole number; Python refuses to read more than 4,300."""
+_LONGEST_READ: Final = 8192
+"""Characters of a server's words that are looked through for secrets."""
 
-_TOKEN_LIKE: Final = re.compile(r"\d{6,}(?::|%3[aA])[\w-]{30,}")
 _RETRY: Final = re.compile(r"retry (?:after|in) (\d{1,9})", re.IGNORECASE)
 _CODES: Final = (
     (InvalidToken, 401),
@@ -132,8 +136,23 @@ def _object(payload: bytes) -> dict[str, Any] | None:
     try:
         answer = json.loads(payload)
     except (ValueError, RecursionError):
-        return None
+        answer = _leniently(payload)
     return answer if isinstance(answer, dict) else None
+
+
+def _leniently(payload: bytes) -> Any:
+    """Return what an answer says but for bytes that are no UTF-8 and numbers too long for Python; None for no JSON.
+
+    One such update, refused with its whole batch, would keep all later ones from ever being fetched.
+    """
+    try:
+        return json.loads(payload.decode("utf-8", "replace"), parse_int=_whole)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _whole(digits: str) -> float:
+    return int(digits) if len(digits) <= _LONGEST_NUMBER else float(digits)
 
 
 def channel_error(error: TelegramError, token: str, *, sending: bool) -> ChannelError:
@@ -221,8 +240,6 @@ def _rate_limited(refused: Refused) -> RateLimited:
 
 def scrub(text: str, token: str) -> str:
     """Return a server's words fit to be shown: one line, not long, without the token or anything shaped like one."""
-    secret = token.partition(":")[2]
-    text = _TOKEN_LIKE.sub("[token]", text)
-    if len(secret) > 6:
-        text = text.replace(secret, "[token]")
-    return " ".join(text.split())[:_LONGEST_TEXT]
+    clean = Redactor((token, token.partition(":")[2])).clean
+    # Cut last: half a token is one too. What is cut off before is so long that no mask brings its edge into sight.
+    return " ".join(clean(text[:_LONGEST_READ]).split())[:_LONGEST_TEXT]

@@ -207,7 +207,7 @@ class LoopbackChannel(Switches):
         await anyio.lowlevel.checkpoint()
         if not self._waiting and not brief:
             await self._wait()
-        return valid_updates(list(self._waiting)[:BATCH])
+        return valid_updates(list(self._waiting)[: 1 if brief else BATCH])
 
     def _forget_below(self, offset: int | None) -> None:
         # As at Telegram, an offset far above the newest id comes from before a jump and forgets nothing.

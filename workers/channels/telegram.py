@@ -290,7 +290,8 @@ def _poll_body(**parameters: int) -> bytes:
     return json_body({**parameters, "allowed_updates": ALLOWED_UPDATES})
 
 
-_BRIEF_TAIL: Final = _poll_body(timeout=0, limit=BATCH)[1:]
+# One update and no more: where a whole batch takes too long, the next try must bring less, or nothing ever comes.
+_BRIEF_TAIL: Final = _poll_body(timeout=0, limit=1)[1:]
 
 
 def _identity(user: User) -> Identity:

@@ -12,28 +12,21 @@ from telegram.request import BaseRequest, RequestData
 from yarl import URL
 
 from workers.channels.faults import Garbage, TooLate, Unsent, check_answer, result_of
-from workers.http import CONNECT_TIMEOUT_S, Http
+from workers.http import BROKEN, CONNECT_TIMEOUT_S, LARGE_BYTES, NEVER_LEFT, Http, reason_of
 
-MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
-"""More than a batch of 100 updates or a file of the official server (20 MB) can be."""
+MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
+"""More than a batch of 100 updates is, each of the longest text there is in JSON escapes, and the message it replies to.
+A larger one is not read: the next poll asks for a single update."""
 
 HOT_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_S)
 """Hot calls are bounded as a whole by their caller's clock; here only what can be told to have never left."""
 
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+# Made once: `json.dumps` makes an encoder at each call that has options.
+
 _JSON_HEADERS: Final = {"Content-Type": "application/json"}
 _DEFAULT_S: Final = 20.0
 _UPLOAD_S: Final = 300.0
-
-# Errors of getting a connection: aiohttp raises them before the first byte of a request is written.
-_NEVER_LEFT: Final = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ClientConnectorCertificateError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.ServerFingerprintMismatch,
-    aiohttp.InvalidURL,
-    aiohttp.NonHttpUrlClientError,
-    UnicodeError,  # of a host name that cannot be one
-)
 
 
 class AiohttpRequest(BaseRequest):
@@ -63,7 +56,10 @@ class AiohttpRequest(BaseRequest):
     async def call(self, url: URL, body: bytes) -> Any:
         """Post a JSON body, return `result` of the answer. Bounded by the caller; cancelling closes the connection."""
         status, payload = await self._exchange("POST", url, body, _JSON_HEADERS, HOT_TIMEOUT)
-        return result_of(status, payload)
+        if len(payload) <= LARGE_BYTES:
+            return result_of(status, payload)
+        async with self._http.large:
+            return result_of(status, payload)
 
     async def do_request(
         self,
@@ -110,18 +106,18 @@ class AiohttpRequest(BaseRequest):
     ) -> tuple[int, bytes]:
         # The error is raised outside the handler: aiohttp's holds the URL, and would else be its context.
         try:
-            # A redirect would carry the token to another host.
-            answer = await self._http.session.request(
-                method, url, data=data, headers=headers, timeout=bounds, allow_redirects=False
-            )
+            answer = await self._http.request(method, url, data=data, headers=headers, timeout=bounds)
             return answer.status, await _body_of(answer)
-        except (aiohttp.ClientError, OSError, UnicodeError) as error:
+        except BROKEN as error:
             failure = _failure_of(error)
         raise failure
 
 
 async def _body_of(answer: aiohttp.ClientResponse) -> bytes:
     length = answer.content_length
+    if length is not None and length > MAX_ANSWER_BYTES:
+        answer.close()
+        raise Garbage(answer.status)
     if length is not None and length <= MAX_ANSWER_BYTES and "Content-Encoding" not in answer.headers:
         return await answer.read()
     parts, size = [], 0
@@ -153,37 +149,12 @@ def _form(request_data: RequestData) -> tuple[bytes | aiohttp.FormData, dict[str
 
 def json_body(parameters: Mapping[str, Any]) -> bytes:
     """Return parameters as the bytes of a JSON object; a lone surrogate somewhere in them becomes "?"."""
-    return json.dumps(parameters, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _encode(parameters).encode("utf-8", "replace")
 
 
 def _failure_of(error: Exception) -> NetworkError:
-    if isinstance(error, _NEVER_LEFT):
-        return Unsent(_reason_of(error))
+    if isinstance(error, NEVER_LEFT):
+        return Unsent(reason_of(error))
     if isinstance(error, TimeoutError):
         return TooLate("no answer in time")
-    return NetworkError(_reason_of(error))
-
-
-def _reason_of(error: Exception) -> str:
-    """Say what happened from the parts of an error that cannot hold the URL."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        inner = error.certificate_error
-        return f"{error.host}: its certificate is not trusted: {getattr(inner, 'verify_message', '') or 'TLS failed'}"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"{error.host}: the name is not found: {error.os_error.strerror or 'DNS failed'}"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return f"{error.host}:{error.port}: no connection: {error.os_error.strerror or type(error.os_error).__name__}"
-    for kind, reason in _REASONS:
-        if isinstance(error, kind):
-            return reason
-    return (error.strerror if isinstance(error, OSError) else "") or type(error).__name__
-
-
-_REASONS: Final = (
-    (aiohttp.ConnectionTimeoutError, "no connection in time"),
-    ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, UnicodeError), "the base URL is no http(s) URL"),
-    (aiohttp.ServerDisconnectedError, "the connection was closed without an answer"),
-    (aiohttp.ClientPayloadError, "the answer broke off"),
-    (aiohttp.ClientResponseError, "an answer that is no HTTP"),
-    (aiohttp.ClientConnectionResetError, "the connection was lost"),
-)
+    return NetworkError(reason_of(error))

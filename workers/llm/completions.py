@@ -14,6 +14,10 @@ MAX_TEXT: Final = 4 * 1024 * 1024
 """Characters of one streamed answer; no chat takes more, and a server must not fill our memory."""
 
 
+LONGEST_WORD: Final = 200
+"""Characters of the model's name and of the reason of its end: they are stored with every turn, and shown."""
+
+
 def read_whole(raw: bytes, model: str, refusals: Refusals) -> Completion:
     """Read a whole answer. Raises ProviderUnavailable when it holds none, or the error the server put in its place."""
     body = _parsed(raw)
@@ -89,10 +93,16 @@ class Gathering:
 
 
 def _completion(text: str, usage: Usage, model: Any, finish: Any) -> Completion:
+    model, finish = _word(model), _word(finish)
     if not text.strip():
         why = "; raise [llm] max_output_tokens" if finish == "length" else ""
         raise ProviderUnavailable(f"the model answered nothing (finish_reason {finish or 'unknown'}{why})")
-    return Completion(text, usage, str(model), str(finish or "stop"))
+    return Completion(text, usage, model, finish or "stop")
+
+
+def _word(said: Any) -> str:
+    """Return a server's name for something as text that can be stored, bounded; "" for none."""
+    return storable(str(said or "")[:LONGEST_WORD])
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:
