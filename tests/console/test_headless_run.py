@@ -40,15 +40,11 @@ def test_the_ready_line_names_the_bots_and_how_to_look(world: World) -> None:
 
 
 def test_a_second_fleet_is_refused_by_pid(world: World) -> None:
-    """Exit 75 in less than a second after it looked, with the owner's pid; the first runs on."""
+    """Exit 75 with the owner's pid; the first runs on."""
     world.add_bot("alpha")
     world.start()
     assert world.fleet is not None
-    began = time.perf_counter()
     second = world.cli("run", "--no-ui")
-    assert (
-        time.perf_counter() - began < 3
-    )  # a loaded machine starts Python slowly; the lock itself is timed in test_lock
     assert second.returncode == 75
     assert f"pid {world.fleet.pid}" in second.stderr
     assert "Traceback" not in second.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ def flaws(problem: Problem, root: Path, texts: Mapping[str, bytes]) -> list[str]
         found.append(f"not printable: {said!r}")
     if len(said) > 2000:
         found.append(f"{len(said)} characters: {said[:200]}")
-    data = texts.get(str(problem.file.relative_to(root)), b"")
+    data = texts.get(str(problem.file.relative_to(root)), b"").removeprefix(codecs.BOM_UTF8)
     if not problem.line and not problem.message.startswith(PLACELESS) and 0 < len(data) <= MAX_BYTES:
         found.append(f"no place: {said}")
     text = data.decode("utf-8-sig", "replace")

@@ -104,7 +104,7 @@ async def test_a_fault_that_comes_back_at_once_is_told_of_less_and_less(
             waits.append(clock.monotonic() - began)
     assert max(waits[:2]) < 5
     assert min(waits[6:]) > 55
-    assert max(waits) < 65
+    assert max(waits) < 70
 
 
 # --- keeping house -----------------------------------------------------------------------------------------------
