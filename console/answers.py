@@ -179,7 +179,7 @@ class Column(TypedDict):
 
 
 class Series(TypedDict):
-    """Measures over time; `from` is the moment of the first step."""
+    """Measures over time; `start` is the moment of the first step."""
 
     start: float
     step_s: int

@@ -15,6 +15,7 @@ from console.control import API_VERSION, Action, EventLine, EventQuery, Info, Lo
 from console.errors import NoFleet, WrongVersion
 from console.lock import owner_of
 from console.place import Place, socket_path
+from console.thinning import whole
 from console.wire import ANSWER_TIMEOUT_S, Wire
 from workers.clock import Clock
 
@@ -63,9 +64,10 @@ class RemoteControl(Wire):
 
     async def feed(self) -> AsyncIterator[Frame]:
         """As Control.feed. Raises NoFleet when the fleet ends or falls silent."""
-        async with aclosing(self._stream("/v1/feed", {"follow": "true"})) as frames:
+        asked = {"follow": "true", "thin": "true"}
+        async with aclosing(self._stream("/v1/feed", asked)) as thin, aclosing(whole(thin)) as frames:
             async for frame in frames:
-                yield cast("Frame", frame)
+                yield frame
 
     async def series(self, bot_id: str, *, since: float, until: float, step_s: int) -> Series:
         """As Control.series."""

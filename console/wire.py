@@ -85,11 +85,15 @@ class Wire:
         target = f"{path}?{urlencode(query, doseq=True)}"
         async with self._exchange("GET", target) as exchange:
             status = await self._in_time(exchange.head())
-            pieces, rest = exchange.body(), b""
+            pieces, rest = exchange.body(), list[bytes]()
             if status != 200:
                 _answer(status, b"".join([piece async for piece in pieces]))
             while (piece := await self._in_time(anext(pieces, None))) is not None:
-                *lines, rest = (rest + piece).split(b"\n")
+                rest.append(piece)
+                if b"\n" not in piece:
+                    continue
+                *lines, last = b"".join(rest).split(b"\n")
+                rest = [last]
                 for line in lines:
                     found = json.loads(line)
                     if "heartbeat" not in found:

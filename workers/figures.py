@@ -1,4 +1,4 @@
-"""What a bot does at the moment, from memory: the last minutes, the last hour, today. Some 400 bytes a bot."""
+"""What a bot does at the moment, from memory: the last minutes, the last hour, today. Less than 1 KB a bot."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from console.control import EventQuery, LogQuery
+from console.thinning import thinned
 from console.web.routes.access import TheClock, TheControl
 from console.web.stream import ndjson
 
@@ -52,9 +53,9 @@ async def events(
 
 
 @router.get("/feed")
-async def feed(control: TheControl, clock: TheClock) -> StreamingResponse:
-    """Follow the fleet: all of it first, then what changes."""
-    return ndjson(control.feed(), clock)
+async def feed(control: TheControl, clock: TheClock, thin: bool = False) -> StreamingResponse:
+    """Follow the fleet: all of it first, then the rows that change; with `thin=true` only the values of them that did."""
+    return ndjson(thinned(control.feed()) if thin else control.feed(), clock)
 
 
 async def _each(lines: Iterable[Any]) -> AsyncIterator[Any]:
