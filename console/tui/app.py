@@ -142,8 +142,8 @@ class ConsoleApp(App[Leave]):
 
     def _beat(self) -> None:
         """Tell the screens to be seen that a tick has passed."""
-        if self._exit:
-            return  # widgets are being taken away
+        if not self.is_running:
+            return  # it ends: widgets are being taken away
         self._beats += 1
         if self.model.rev == self._seen and self._beats % IDLE_TICKS:
             return
