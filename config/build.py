@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,12 +18,13 @@ from config.errors import Problem
 from config.expand import expand, has_reference, looks_secret
 from config.explain import dotted, explain, leaves, problem_of
 from config.files import Signature, Source
-from config.keys import Key, KeyPath, Path_, bot_keys, keys_of
-from config.merge import Layer, Place, merge, merged, place_in, put, stack
+from config.keys import Key, KeyPath, bot_keys, key_at, keys_of
+from config.merge import Layer, Place, merge, merged, place_in, stack, without
 from config.realise import Realised
 from config.references import References
 from config.resolve import Environment, Fault, Resolver
 from config.schema import BotConfig
+from config.sections.llm import CHAIN
 from config.snapshot import Origin
 from config.vocabulary import Secret
 
@@ -64,20 +66,31 @@ class FileRecipe:
 
     def origins(self) -> Mapping[str, Origin]:
         """Return dotted key → origin of every key that some file names."""
-        return {dotted(path): self._origin(path) for path, _ in leaves(merged(self.layers))}
+        paths = dict.fromkeys(path for path, _ in leaves(merged(self.layers)))
+        lists = dict.fromkeys(path[:size] for path in paths for size, part in enumerate(path) if isinstance(part, int))
+        return {dotted(path): self._origin(path) for path in {**lists, **paths}}
 
     def shown(self) -> Mapping[str, Any]:
         """Return dotted key → text with the mask in place of what secret-looking names stand for."""
         values = leaves(merged(self.layers))
         known = bot_keys()
-        return {
-            dotted(path): self._masked(path[-1], text, path in known) for path, text in values if _hides(path, text)
+        masked = {
+            dotted(path): self._masked(str(path[-1]), value, known=key_at(known, path) is not None)
+            for path, value in values
+            if _hides(path, value)
         }
+        return {name: value for name, value in masked.items() if Secret.MASK in str(value)}
 
-    def _masked(self, name: str, text: str, known: bool) -> str:
+    def _masked(self, name: str, value: Any, *, known: bool) -> Any:
+        if isinstance(value, list):
+            return [self._masked(name, part, known=known) for part in value]
+        if isinstance(value, dict):
+            return {name: self._masked(name, part, known=False) for name, part in value.items()}
+        if not isinstance(value, str):
+            return value
         if not known and looks_secret(name):
             return Secret.MASK
-        return expand(text, self.variables, mask=True).text
+        return expand(value, self.variables, mask=True).text
 
     def place(self, path: KeyPath) -> Place:
         """Return where the value at path stands; some file must give it."""
@@ -90,11 +103,16 @@ class FileRecipe:
         return Origin(place.layer, place.source.path, *place.source.spot(place.path))
 
 
-def _hides(path: Path_, text: Any) -> bool:
-    key = bot_keys().get(path)
-    if not isinstance(text, str) or (key is not None and key.secret):
+def _hides(path: KeyPath, value: Any) -> bool:
+    """Tell whether a value may hold what must not be shown, other than the secrets that are known to be some."""
+    if isinstance(value, list):
+        return any(_hides(path, part) for part in value)
+    if isinstance(value, dict):
+        return any(_hides((*path, name), part) for name, part in value.items())
+    key = key_at(bot_keys(), path)
+    if not isinstance(value, str) or (key is not None and key.secret):
         return False
-    return has_reference(text) or (key is None and looks_secret(path[-1]))
+    return has_reference(value) or (key is None and looks_secret(str(path[-1])))
 
 
 def build_bot(bot_id: str, source: Source, shared: Shared) -> Built:
@@ -137,10 +155,19 @@ def realise(model: type[Model], raw: Mapping[str, Any], made: Realised) -> tuple
         return model.model_validate(values), list(made.faults)
     except ValidationError as error:
         refused = explain(error, model, raw, made)
+    told = [fault for path, fault in refused.items() if not made.has_failed(path)]
     for path in refused:
-        values = put(values, tuple(str(part) for part in path), None)
-    made.failed |= refused.keys()
-    return model.model_validate(values), [*made.faults, *refused.values()]
+        values = without(values, named(path))
+    made.failed |= {*refused, *map(named, refused)}
+    return model.model_validate(values), [*made.faults, *told]
+
+
+def named(path: KeyPath) -> KeyPath:
+    """Return the path of the key that path is, or that holds the list path is within."""
+    size = len(path)
+    while size > 1 and isinstance(path[size - 1], int):
+        size -= 1
+    return path[:size]
 
 
 def realised_with(layers: Sequence[Layer], model: type[BaseModel], shared: Shared) -> Realised:
@@ -169,13 +196,33 @@ def literal_warnings(made: Realised, source: Source, bot_id: str | None) -> tupl
 
 def digest_of(config: BotConfig) -> str:
     """Return SHA-256 (hex) over every effective value, texts of secrets included."""
-    text = json.dumps(config.__dict__, default=_plain, sort_keys=True, separators=(",", ":"))
+    known = _untouched()
+    values: dict[str, Any] = {}
+    for name, value in config.__dict__.items():
+        section, fingerprint = known.get(type(value), (None, ""))
+        values[name] = fingerprint if value is section or value == section else value
+    return _hashed(values)
+
+
+def _hashed(values: Mapping[str, Any]) -> str:
+    text = json.dumps(values, default=_plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@cache
+def _untouched() -> Mapping[type[BaseModel], tuple[BaseModel, str]]:
+    """Return section → its built-in values and their fingerprint: most sections of most bots hold nothing else."""
+    sections = [value for value in BotConfig().__dict__.values() if isinstance(value, BaseModel)]
+    return {type(section): (section, _hashed(section.__dict__)) for section in sections}
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
-        return value.__dict__
+        return (
+            value.__dict__
+            if CHAIN not in value.__dict__
+            else {name: part for name, part in value.__dict__.items() if name != CHAIN}
+        )
     if isinstance(value, Secret):
         return {"$secret": value.reveal()}
     return str(value)  # dates and times, in [llm.options]

@@ -14,11 +14,12 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from config.errors import Problem
-from config.keys import Key, KeyPath, Path_, bot_keys, keys_of, names_in, tables_of
+from config.keys import Key, KeyPath, bot_keys, headed_tables, key_at, keys_of, names_in, table_at
 from config.merge import Place, find
 from config.realise import Realised
 from config.resolve import Fault
 from config.schema import FleetConfig
+from config.sections.talk import RESPOND
 from config.vocabulary import TOKEN_PATTERN, Secret
 
 MAX_QUOTE_CHARS = 40
@@ -103,21 +104,33 @@ def _key_path(model: type[BaseModel], loc: tuple[int | str, ...], kind: str) -> 
     """Return the part of pydantic's location that is a path of keys: it appends names of its own schemas."""
     if kind == "extra_forbidden":
         return loc
-    keys, tables = keys_of(model), tables_of(model)
+    keys = keys_of(model)
     for size in range(len(loc), 0, -1):
         path = loc[:size]
-        if path in keys or path in tables:
+        if key_at(keys, path) is not None or table_at(model, path) is not None:
             return path
     return loc
 
 
 def _unknown(model: type[BaseModel], path: KeyPath, place: Place) -> Fault:
-    name, table = str(path[-1]), tuple(str(part) for part in path[:-1])
-    known = names_in(model, table)
-    near = get_close_matches(name.lower(), known, n=1)
+    name = str(path[-1])
+    known = names_in(model, path[:-1])
+    near = nearest_words(name, known)
     hint = f"did you mean {near[0]}?" if near else _elsewhere(model, name)
-    where = f" in [{dotted(place.path[:-1])}]" if place.path[:-1] else ""
+    where = f" in {heading(place.path[:-1])}" if place.path[:-1] else ""
     return Fault(place, f"unknown key {dotted((name,))}{where}; allowed: {allowed_names(known)}", hint, value=False)
+
+
+def nearest_words(word: str, known: Iterable[str]) -> list[str]:
+    """Return the words that are like word, nearest first; those with letters exchanged before others."""
+    near = get_close_matches(word.lower(), sorted(known), n=3)
+    return sorted(near, key=lambda other: sorted(other) != sorted(word.lower()))
+
+
+def heading(path: KeyPath) -> str:
+    """Return what stands above the table at path: `[llm]`, `[[llm.fallbacks]]`."""
+    names = dotted(tuple(part for part in path if isinstance(part, str)))
+    return f"[[{names}]]" if isinstance(path[-1], int) else f"[{names}]"
 
 
 def _elsewhere(model: type[BaseModel], name: str) -> str:
@@ -125,19 +138,21 @@ def _elsewhere(model: type[BaseModel], name: str) -> str:
     if model is FleetConfig:
         table = get_close_matches(name.lower(), {str(path[0]) for path in bot_keys() if len(path) > 1}, n=1)
         return f"what all bots share stands in [defaults.{table[0]}]" if table else ""
-    names = {str(path[-1]) for path in keys_of(model) if len(path) > 1}
-    near = get_close_matches(name.lower(), names, n=1)
-    tables = [f"[{dotted(path[:-1])}]" for path in keys_of(model) if path[-1:] == tuple(near) and len(path) > 1]
+    held = {where: table.model_fields for where, table in headed_tables(model).items() if where}
+    near = nearest_words(name, {field for fields in held.values() for field in fields})
+    tables = [where for where, fields in held.items() if near and near[0] in fields]
     where = " or ".join(tables)
     if not tables:
         return ""
-    return f"it belongs in {where}" if near == [name] else f"did you mean {near[0]} in {where}?"
+    return f"it belongs in {where}" if near[0] == name else f"did you mean {near[0]} in {where}?"
 
 
 def _refused(model: type[BaseModel], path: KeyPath, found: Any, place: Place) -> Fault:
-    key = keys_of(model).get(path)
+    key = key_at(keys_of(model), path)
     if key is None:
-        return Fault(place, f"found a single value; allowed: a table, [{dotted(place.path)}]")
+        single = f"write it with single brackets, {heading(place.path)}" if isinstance(found, list) else ""
+        what = "a list" if isinstance(found, list) else "a single value"
+        return Fault(place, f"found {what}; allowed: a table, {heading(place.path)}", single)
     what = "a value of another sort" if key.secret else _found(found)
     return Fault(place, f"found {what}; allowed: {key.allowed}", _advice(key, found))
 
@@ -149,9 +164,12 @@ def _found(value: Any) -> str:
 
 
 def _advice(key: Key, found: Any) -> str:
-    if key.choices and isinstance(found, str):
-        near = get_close_matches(found.lower(), key.choices, n=1)
-        return f"did you mean {near[0]}?" if near else ""
+    words = _words(key)
+    if words and isinstance(found, str):
+        near = get_close_matches(found.lower(), words, n=1)
+        return f"did you mean {words[near[0]]}?" if near else ""
+    if key.item is not None and isinstance(found, dict):
+        return f"write it with two brackets, [[{key.dotted}]]"
     if key.kind is bool and str(found).lower() in {"true", "false", "0", "1", "yes", "no"}:
         return "write true or false, without quotes"
     if key.kind in {int, float} and isinstance(found, str) and "${" not in found:
@@ -161,10 +179,26 @@ def _advice(key: Key, found: Any) -> str:
     return ""
 
 
-def leaves(values: Mapping[str, Any], path: Path_ = ()) -> Iterator[tuple[Path_, Any]]:
-    """Yield path and value of everything in nested tables that is no table, and of empty tables."""
+def _words(key: Key) -> Mapping[str, str]:
+    """Return the words a key takes, by how they are written small; empty when it takes others too."""
+    if key.path == ("time_zone",):
+        from zoneinfo import available_timezones  # on use: it reads the names of 600 files
+
+        return {name.lower(): name for name in sorted(available_timezones())}
+    return {word.lower(): word for word in (RESPOND if key.path == ("groups", "respond") else key.choices)}
+
+
+def _is_list_of_tables(path: KeyPath) -> bool:
+    key = key_at(bot_keys(), path)
+    return key is not None and key.item is not None
+
+
+def leaves(values: Mapping[Any, Any], path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """Yield path and value of everything in a bot's tables and lists of tables that is no table, and of empty tables."""
     for name, value in values.items():
         if isinstance(value, dict) and value:
             yield from leaves(value, (*path, name))
+        elif isinstance(value, list) and value and _is_list_of_tables((*path, name)):
+            yield from leaves(dict(enumerate(value)), (*path, name))
         else:
             yield (*path, name), value

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from config.build import Built, build_bot, problems_of
+from config.build import Built, Shared, build_bot, problems_of
 from config.checks import contested
 from config.errors import ConfigError, Problem
 from config.files import BOTS_DIR, Signature, Source, bad_name, bot_files, is_folder, is_toml_name, signature_at
@@ -95,6 +95,26 @@ class Loader:
             problems += self._claimed(trial, built.claim, ", ".join(f"{BOTS_DIR}/{other}.toml" for other in others))
         spec = BotSpec(bot_id, built.config, path, built.digest, built.recipe) if built.config is not None else None
         return spec, problems
+
+    def attempt_fleet(self, text: str) -> tuple[Snapshot, tuple[Problem, ...]]:
+        """Return what the fleet would be with a text in place of fleet.toml, and all that is wrong with it: bots that it
+        would break included. Changes nothing. Synchronous, as `load`.
+        """
+        trial = self._shared.attempt(text)
+        bots: dict[str, BotSpec] = {}
+        problems = trial.problems
+        # Without a change beneath them no bot has to be built again.
+        same = self._shared.usable and _beneath(trial.shared) == _beneath(self._shared.current)
+        for entry in self._entries.values():
+            built = entry.built if same else build_bot(entry.bot_id, entry.source, trial.shared)
+            if built.config is not None:
+                path = entry.source.path
+                bots[entry.bot_id] = BotSpec(entry.bot_id, built.config, path, built.digest, built.recipe)
+            elif entry.spec is not None:
+                bots[entry.bot_id] = entry.spec
+                problems += tuple(p for p in built.problems if _said(p) not in set(map(_said, problems)))
+        found = Snapshot(self.root, trial.fleet, trial.environment, bots, problems, trial.secrets)
+        return found, problems
 
     def _scan(self, *, renew_secrets: bool) -> None:
         """Look at every bot file there is."""
@@ -201,6 +221,12 @@ class Loader:
         message = f"Telegram bot {telegram_id} is claimed by {others} too"
         fault = Fault(place, message, "one bot, one file: give each its own token, or set enabled = false in one")
         return problems_of([fault], entry.bot_id, entry.built.secrets)
+
+
+def _beneath(shared: Shared) -> tuple[object, ...]:
+    """Return all that a bot may inherit from what all bots are built on."""
+    source = shared.environment.source
+    return shared.base, shared.environment.name, source.text if source is not None else None
 
 
 def _said(problem: Problem) -> tuple[Path, int, int, str]:

@@ -16,7 +16,7 @@ from config.files import Source
 from config.snapshot import LayerName
 
 Values = Mapping[str, Any]
-TablePath = tuple[str, ...]
+TablePath = tuple[str | int, ...]
 
 
 class Place(NamedTuple):
@@ -59,7 +59,10 @@ class Layer:
         """
         layer = self
         for table in tables:
-            if any(graft[: len(table)] == table for graft in layer.grafts):
+            # A list of tables is replaced as a whole, with whatever its tables took.
+            if all(isinstance(name, str) for name in table) and any(
+                graft[: len(table)] == table for graft in layer.grafts
+            ):
                 kept = {path: graft for path, graft in layer.grafts.items() if path[: len(table)] != table}
                 values = put(layer.values, table, find(layer.plain, table))
                 layer = replace(layer, values=values, grafts=kept)
@@ -117,7 +120,7 @@ def holds(values: Any, path: tuple[str | int, ...]) -> bool:
     return find(values, path, _NOTHING) is not _NOTHING
 
 
-def put(values: Values, path: TablePath, value: Any) -> dict[str, Any]:
+def put(values: Values, path: tuple[Any, ...], value: Any) -> dict[str, Any]:
     """Return values with another value at path, tables made on the way; None takes the key out."""
     if not path:
         return dict(value or {})
@@ -129,6 +132,21 @@ def put(values: Values, path: TablePath, value: Any) -> dict[str, Any]:
         changed.pop(path[0], None)
     else:
         changed[path[0]] = value
+    return changed
+
+
+def without(values: Values, path: tuple[str | int, ...]) -> dict[str, Any]:
+    """Return values without the key at path, which may lie in a list of tables; as they are when there is none."""
+    return dict(_without(values, path) if holds(values, path) else values)
+
+
+def _without(values: Any, path: tuple[str | int, ...]) -> Any:
+    name, rest = path[0], path[1:]
+    changed: Any = dict(values) if isinstance(values, dict) else list(values)
+    if rest:
+        changed[name] = _without(values[name], rest)
+    else:
+        del changed[name]
     return changed
 
 

@@ -45,13 +45,37 @@ class Number:
         return isinstance(value, int) if self.whole else isfinite(value) and 0 <= value <= self.most
 
 
-Options = Mapping[str, Number]
+@dataclass(frozen=True, slots=True)
+class Word:
+    """An option that is a word: no blanks, not empty."""
+
+    @property
+    def allowed(self) -> str:
+        """What it takes, in words."""
+        return "a word without blanks"
+
+    def takes(self, value: object) -> bool:
+        """Tell whether it takes a value."""
+        return isinstance(value, str) and value.isprintable() and len(value.split()) == 1 and value == value.strip()
+
+
+Options = Mapping[str, Number | Word]
 
 OPTIONS: Final[dict[str, Options | None]] = {
     "openai": None,
-    "echo": {"delay_s": Number(), "fail_rate": Number(1.0), "seed": Number(whole=True)},
+    "anthropic": None,
+    "echo": {
+        "call": Word(),
+        "delay_s": Number(),
+        "fail_rate": Number(1.0),
+        "piece_delay_s": Number(),
+        "seed": Number(whole=True),
+    },
 }
 """Name of each provider of `config.vocabulary` → the options it takes; None = whatever its server takes, which must be fit for JSON."""
+
+ROOTS: Final = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com/v1"}
+"""Where each provider is when base_url is empty."""
 
 
 def refusals(provider: str, options: Mapping[str, Any]) -> Iterator[Refusal]:

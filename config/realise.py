@@ -11,7 +11,7 @@ from typing import Any
 from config.dotenv import Variables
 from config.expand import Budget, expand, has_reference, looks_secret
 from config.files import Signature, signature_at
-from config.keys import Key, KeyPath
+from config.keys import Key, KeyPath, key_at
 from config.merge import Layer, Place, place_in
 from config.references import ReferenceFailed, References
 from config.resolve import Fault
@@ -81,9 +81,9 @@ class Realised:
 
     def _text(self, text: str, path: KeyPath) -> Any:
         """Return what a text stands for; None after a fault."""
-        key = self.keys.get(path)
+        key = self.keys.get(path) or key_at(self.keys, path)
         if key is not None and key.secret:
-            return self._secret(text, path)
+            return self._secret(text, path, told=path[-1] not in key.path)
         made = self._expanded(text, path) if has_reference(text) else text
         if made is None:
             return None
@@ -94,13 +94,17 @@ class Realised:
             return made
         return made if key.kind is str or made is text else _as_kind(made, key.kind)
 
-    def _secret(self, text: str, path: KeyPath) -> Secret | None:
+    def _secret(self, text: str, path: KeyPath, *, told: bool) -> Secret | None:
+        """Return a secret. told: it has no name of ours (a header), so that it may well be none."""
         if text.startswith("file:"):
             made = self._from_file(text[5:], path)
         elif text.startswith("cmd:"):
             made = self._from_command(text[4:], path)
         else:
-            if not has_reference(text):
+            plain = not has_reference(text)
+            if plain and told and not looks_secret(str(path[-1])):
+                return Secret(text)
+            if plain:
                 self.literal.append(path)
             made = self._expanded(text, path)
         if made is None:

@@ -17,6 +17,7 @@ from config.dotenv import Variables
 from config.expand import expand
 from config.files import Source
 from config.merge import Layer, Place, TablePath, Values, merge
+from config.positions import KeyPath
 from config.snapshot import LayerName
 
 RESOURCE: Final = "$resource"
@@ -94,6 +95,8 @@ class Resolver:
             values[key] = plain[key] = value
             if isinstance(value, dict):
                 values[key], plain[key] = self._table(value, (*path, key), layer, inner)
+            elif isinstance(value, list) and any(isinstance(part, dict) for part in value):
+                values[key], plain[key] = self._tables(value, (*path, key), layer, inner)
         before = len(self.faults)
         graft = self._resource(data, path, layer) if RESOURCE in data or REQUIRES in data else None
         if not self._chain and (len(self.faults) > before or (graft is None and RESOURCE in data)):
@@ -104,6 +107,16 @@ class Resolver:
             values = merge(values, graft.values)
         grafts.update(inner)
         return values, plain
+
+    def _tables(
+        self, items: list[Any], path: TablePath, layer: Layer, grafts: dict[TablePath, Layer]
+    ) -> tuple[list[Any], list[Any]]:
+        """Return a list of tables with and without what resources give."""
+        pairs = [
+            self._table(item, (*path, index), layer, grafts) if isinstance(item, dict) else (item, item)
+            for index, item in enumerate(items)
+        ]
+        return [values for values, _ in pairs], [plain for _, plain in pairs]
 
     def _resource(self, data: Values, path: TablePath, layer: Layer) -> Layer | None:
         at = (*layer.prefix, *path)
@@ -128,7 +141,7 @@ class Resolver:
         self._require(data, graft, layer, at)
         return graft
 
-    def _word(self, data: Values, key: str, layer: Layer, at: tuple[str, ...]) -> str:
+    def _word(self, data: Values, key: str, layer: Layer, at: KeyPath) -> str:
         """Return the text of "$resource" or type, variables put in; "" after a fault."""
         text = data.get(key)
         if text is None:
@@ -143,7 +156,7 @@ class Resolver:
             self._fault(layer, (*at, key), message, hint)
         return "" if expansion.failures else expansion.text
 
-    def _lookup(self, kind: str, name: str, layer: Layer, at: tuple[str, ...]) -> dict[str, Any] | None:
+    def _lookup(self, kind: str, name: str, layer: Layer, at: KeyPath) -> dict[str, Any] | None:
         environment = self.environment
         if environment.source is None:
             others = (
@@ -164,7 +177,7 @@ class Resolver:
             return None
         return table
 
-    def _may_take(self, kind: str, name: str, layer: Layer, at: tuple[str, ...]) -> bool:
+    def _may_take(self, kind: str, name: str, layer: Layer, at: KeyPath) -> bool:
         if (kind, name) in self._chain:
             circle = [*self._chain[self._chain.index((kind, name)) :], (kind, name)]
             words = " → ".join(f"{kind}.{name}" for kind, name in circle)
@@ -197,7 +210,7 @@ class Resolver:
             graft.capabilities | words,
         )
 
-    def _require(self, data: Values, graft: Layer, layer: Layer, at: tuple[str, ...]) -> None:
+    def _require(self, data: Values, graft: Layer, layer: Layer, at: KeyPath) -> None:
         wanted = data.get(REQUIRES, [])
         if not isinstance(wanted, list) or not all(isinstance(word, str) for word in wanted):
             self._fault(layer, (*at, REQUIRES), f'"{REQUIRES}" must be a list of texts', f'"{REQUIRES}" = ["tools"]')
@@ -208,7 +221,7 @@ class Resolver:
             message = f"{'.'.join(graft.prefix)} of {self.environment.where} does not offer {_listing(missing)}"
             self._fault(layer, (*at, REQUIRES), message, f"{offers} ({CAPABILITIES} = [...] of the resource)")
 
-    def _fault(self, layer: Layer, path: tuple[str, ...], message: str, hint: str) -> None:
+    def _fault(self, layer: Layer, path: KeyPath, message: str, hint: str) -> None:
         self.faults.append(Fault(Place(layer.name, layer.source, path), message, hint))
 
 
@@ -234,7 +247,7 @@ def _capability_faults(source: Source, path: tuple[str, ...], words: Any) -> Ite
         yield _shape(source, (*path, CAPABILITIES), "must be a list of texts")
 
 
-def _shape(source: Source, path: tuple[str, ...], message: str) -> Fault:
+def _shape(source: Source, path: KeyPath, message: str) -> Fault:
     hint = "an environment holds [type.name] tables, such as [llm_providers.default], and [defaults.<section>]"
     return Fault(Place("resource", source, path), message, hint)
 

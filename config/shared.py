@@ -20,7 +20,9 @@ from config.files import (
     environment_names,
     signature_at,
 )
+from config.keys import KeyPath, bot_keys, key_at
 from config.merge import Layer, Place, merged, stack
+from config.promises import fleet_faults, table_faults
 from config.realise import Realised
 from config.references import References, signatures
 from config.resolve import DEFAULTS, Environment, Fault, Resolver, structure_faults
@@ -43,6 +45,17 @@ class _Reading:
     warnings: list[Problem] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set, repr=False)
     depends: dict[Path, Signature | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a text would be in place of fleet.toml; problems are its own, not those of other shared files."""
+
+    fleet: FleetConfig
+    environment: str
+    shared: Shared
+    problems: tuple[Problem, ...]
+    secrets: frozenset[str] = field(repr=False)
 
 
 class SharedFiles:
@@ -119,6 +132,16 @@ class SharedFiles:
             self._good = self._reading
         return used is None or renew_secrets or not _same(used, self._good or self._reading)
 
+    def attempt(self, text: str) -> Trial:
+        """Return what a text would be in place of fleet.toml. Changes nothing; a command it names anew is run."""
+        seen = self._seen.copy()
+        reading = _Reading(self._now.dotenv, Source.of_text(self.root / FLEET_FILE, text))
+        self._build(reading)
+        self._seen = seen
+        assert reading.shared is not None, "every reading ends with something to build on"
+        own = tuple(problem for problem in reading.problems if problem.file == self.root / FLEET_FILE)
+        return Trial(reading.fleet, reading.environment.name, reading.shared, own, frozenset(reading.secrets))
+
     def _touched(self, changed: Collection[Path] | None) -> bool:
         if changed is not None:
             return any(path in self._now.depends or path.is_relative_to(self.root) for path in changed)
@@ -133,12 +156,15 @@ class SharedFiles:
         reading = _Reading(dotenv, _optional(root / FLEET_FILE))
         reading.problems += dotenv.problems
         reading.warnings += dotenv.warnings
-        variables = Variables(self._environ, dotenv.values)
+        self._build(reading, before)
+        return reading
+
+    def _build(self, reading: _Reading, before: _Reading | None = None) -> None:
+        variables = Variables(self._environ, reading.dotenv.values)
         self._read_fleet(reading, variables)
         self._choose_environment(reading, variables)
         self._forget_changed(before, reading)
         self._build_base(reading, variables)
-        return reading
 
     def _forget_changed(self, before: _Reading | None, now: _Reading) -> None:
         """Let the commands of files that changed run again."""
@@ -160,6 +186,7 @@ class SharedFiles:
         layer = Layer("fleet", source, (), own, own)
         made = self._pass((layer,), FleetConfig, variables)
         reading.fleet, faults = realise(FleetConfig, own, made)
+        faults += fleet_faults(reading.fleet, made)
         if not isinstance(source.data.get(DEFAULTS, {}), dict):
             faults.append(
                 Fault(Place("fleet", source, (DEFAULTS,)), "found a single value; allowed: a table, [defaults]")
@@ -210,7 +237,8 @@ class SharedFiles:
         reading.shared = Shared(layers, base, reading.environment, variables, self.references)
         made = self._pass(layers, BotConfig, variables)
         made.failed |= resolver.failed
-        _, faults = realise(BotConfig, base, made)
+        config, faults = realise(BotConfig, base, made)
+        faults += table_faults(config, made)
         reading.problems += problems_of([*resolver.faults, *faults], None, made.secrets)
         for layer in layers:
             reading.warnings += literal_warnings(made, layer.source, None)
@@ -231,18 +259,18 @@ def _defaults(source: Source) -> dict[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-def _wrapped(values: dict[str, Any], path: tuple[str, ...] = ()) -> dict[str, Any]:
+def _wrapped(values: dict[str, Any], path: KeyPath = ()) -> dict[str, Any]:
     """Return [defaults] with its secrets wrapped: a literal one must not show when the fleet's model is printed."""
-    from config.keys import secret_paths
+    return {key: _wrap(value, (*path, key)) for key, value in values.items()}
 
-    return {
-        key: _wrapped(value, (*path, key))
-        if isinstance(value, dict)
-        else Secret(value)
-        if (*path, key) in secret_paths() and isinstance(value, str)
-        else value
-        for key, value in values.items()
-    }
+
+def _wrap(value: Any, path: KeyPath) -> Any:
+    if isinstance(value, dict):
+        return _wrapped(value, path)
+    if isinstance(value, list):
+        return [_wrap(part, (*path, index)) for index, part in enumerate(value)]
+    key = key_at(bot_keys(), path) if isinstance(value, str) else None
+    return Secret(value) if key is not None and key.secret else value
 
 
 def _same(old: _Reading, new: _Reading) -> bool:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from config.change import value_at
 from config.explain import dotted, leaves, redacted
-from config.keys import bot_keys
+from config.keys import KeyPath, keys_of
 from config.snapshot import BUILT_IN, BotSpec, Origin
 from config.vocabulary import Secret
 
@@ -20,7 +23,7 @@ from config.vocabulary import Secret
 class Shown:
     """One effective value. value is fit to be shown (JSON types, secrets masked); None = not set."""
 
-    path: tuple[str, ...]
+    path: KeyPath
     value: Any
     origin: Origin
 
@@ -34,12 +37,23 @@ def shown(spec: BotSpec, secrets: Collection[str] = ()) -> list[Shown]:
     origins = spec.origins()
     hidden = spec.recipe.shown() if spec.recipe else {}
     rows: list[Shown] = []
-    for key in bot_keys().values():
-        value = value_at(spec.config, key.path)
-        for path, part in leaves(value, key.path) if key.free else [(key.path, value)]:
-            name = dotted(path)
-            rows.append(Shown(path, _fit(hidden.get(name, part), secrets), origins.get(name, BUILT_IN)))
+    for path, value in _values(spec.config, ()):
+        name = dotted(path)
+        rows.append(Shown(path, _fit(hidden.get(name, value), secrets), origins.get(name, BUILT_IN)))
     return rows
+
+
+def _values(table: BaseModel, above: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    """Yield path and value of every key of a table, of the tables in its lists too."""
+    for key in keys_of(type(table)).values():
+        value, path = value_at(table, key.path), (*above, *key.path)
+        if key.item is not None and value:
+            for index, item in enumerate(value):
+                yield from _values(item, (*path, index))
+        elif key.free and value is not None:
+            yield from leaves(value, path)
+        else:
+            yield path, value
 
 
 def as_json(spec: BotSpec, secrets: Collection[str] = (), root: Path | None = None) -> dict[str, Any]:
@@ -50,10 +64,7 @@ def as_json(spec: BotSpec, secrets: Collection[str] = (), root: Path | None = No
     nested: dict[str, Any] = {}
     origins: dict[str, Any] = {}
     for row in shown(spec, secrets):
-        table = nested
-        for name in row.path[:-1]:
-            table = table.setdefault(name, {})
-        table[row.path[-1]] = row.value
+        _nest(nested, row.path, row.value)
         origins[dotted(row.path)] = _whence_json(row.origin, root)
     return {
         "bot_id": spec.bot_id,
@@ -64,15 +75,26 @@ def as_json(spec: BotSpec, secrets: Collection[str] = (), root: Path | None = No
     }
 
 
+def _nest(nested: Any, path: KeyPath, value: Any) -> None:
+    """Put a value into nested tables and lists, made on the way."""
+    for name, after in pairwise(path):
+        if isinstance(name, int) and name == len(nested):
+            nested.append({})
+        elif isinstance(name, str) and name not in nested:
+            nested[name] = [] if isinstance(after, int) else {}
+        nested = nested[name]
+    nested[path[-1]] = value
+
+
 def as_text(spec: BotSpec, secrets: Collection[str] = (), root: Path | None = None, *, origin: bool = False) -> str:
     """Return the effective configuration as TOML for people; with origin, each line says where it came from."""
-    tables: dict[tuple[str, ...], list[Shown]] = {}
+    tables: dict[KeyPath, list[Shown]] = {}
     for row in shown(spec, secrets):
         tables.setdefault(row.path[:-1], []).append(row)
     lines: list[tuple[str, Origin | None]] = []
     for table, rows in tables.items():
         if table:
-            lines += [("", None), (f"[{'.'.join(map(_name_of_key, table))}]", None)]
+            lines += [("", None), (_heading(table), None)]
         lines += [(_line(row), row.origin) for row in rows]
     if not origin:
         return "\n".join(text for text, _ in lines)
@@ -80,8 +102,13 @@ def as_text(spec: BotSpec, secrets: Collection[str] = (), root: Path | None = No
     return "\n".join(f"{text:<{width}}  # {_whence(where, root)}" if where else text for text, where in lines)
 
 
+def _heading(table: KeyPath) -> str:
+    names = ".".join(_name_of_key(name) for name in table if isinstance(name, str))
+    return f"[[{names}]]" if isinstance(table[-1], int) else f"[{names}]"
+
+
 def _line(row: Shown) -> str:
-    name = _name_of_key(row.path[-1])
+    name = _name_of_key(str(row.path[-1]))
     return f"# {name} is not set" if row.value is None else f"{name} = {_toml(row.value)}"
 
 
@@ -92,7 +119,7 @@ def _fit(value: Any, secrets: Collection[str]) -> Any:
         return redacted(value, secrets)
     if isinstance(value, dict):
         return {name: _fit(part, secrets) for name, part in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_fit(part, secrets) for part in value]
     return value if isinstance(value, int | float | bool | None) else str(value)
 

@@ -16,7 +16,7 @@ TOKEN_PATTERN: Final = r"(?<!\d)\d{6,}:[\w-]{30,}"
 """What a Telegram bot token looks like: numeric bot id, colon, secret part."""
 
 
-PROVIDERS: Final = ("openai", "echo")
+PROVIDERS: Final = ("openai", "anthropic", "echo")
 """Names `[llm] provider` may hold; the registry of the providers has the same."""
 
 
@@ -64,6 +64,7 @@ class Role(StrEnum):
     SYSTEM = "system"
     USER = "user"
     ASSISTANT = "assistant"
+    TOOL = "tool"
 
 
 class Effect(StrEnum):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from config.vocabulary import PROVIDERS
 from console.options import env_option, examples, fleet_option, yes_option
 from console.output import say
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 )
 @click.option("--token-env", metavar="NAME", help="The variable in .env or the environment that holds the token.")
 @click.option("--name", default="", help="Name shown to the operator; default: what Telegram calls it.")
-@click.option("--provider", type=click.Choice(["echo", "openai"]), default="echo", show_default=True)
+@click.option("--provider", type=click.Choice(PROVIDERS), default="echo", show_default=True)
 @click.option("--model", default="", help="Model name at the provider.")
 @click.option("--llm-url", default="", help="Root of the provider's API.")
 @click.option("--key-env", metavar="NAME", default="", help="The variable that holds the provider's API key.")

@@ -51,11 +51,11 @@ base_file_url = "${TELEGRAM_BASE_FILE_URL:-https://api.telegram.org/file/bot}"
 
 [llm]
 provider = "echo"                # repeats what it is told; no key, no cost
-# A real model: any OpenAI-compatible server (OpenAI, OpenRouter, Ollama, vLLM, …).
+# A real model: "anthropic", or "openai" for any server that speaks as OpenAI does (OpenRouter, Ollama, vLLM, …).
 # provider = "openai"
 # model = "gpt-4o-mini"
-# base_url = "https://api.openai.com/v1"
 # api_key = "${OPENAI_API_KEY}"
+# base_url = "http://127.0.0.1:11434/v1"   # of a server of your own
 # temperature = 0.3
 # max_output_tokens = 800
 
@@ -64,6 +64,21 @@ system = "You are a friendly assistant. Answer briefly."
 
 [reply]
 error_text = "Sorry, I cannot answer right now. Please try again in a minute."
+# stream = "auto"                # show answers while they are written
+
+# [[llm.fallbacks]]              # who is asked when the model cannot answer
+# provider = "anthropic"
+# model = "claude-haiku-4-5"
+# api_key = "${ANTHROPIC_API_KEY}"
+
+# [[tools]]                      # what the model may call: built-in tools, Python functions, HTTP, MCP servers
+# name = "time"
+# kind = "builtin"
+
+# [[commands]]
+# name = "hours"
+# description = "When we are open"
+# text = "Monday to Friday, 9 to 17."
 """
 
 ENV_EXAMPLE = """\
@@ -76,6 +91,7 @@ TELEGRAM_BASE_URL=http://127.0.0.1:8081/bot
 TELEGRAM_BASE_FILE_URL=http://127.0.0.1:8081/file/bot
 
 # OPENAI_API_KEY=
+# ANTHROPIC_API_KEY=
 """
 
 GITIGNORE = """\

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from config.keys import bot_keys, fleet_keys, keys_of
+from config.keys import bot_keys, fleet_keys, headed_tables, keys_of
 from config.reference import PAGE, bot_schema, environment_schema, fleet_schema, with_tables
 from config.schema import BotConfig, FleetConfig
 
@@ -15,11 +15,12 @@ def test_the_page_is_current() -> None:
 
 def test_every_key_is_told_in_full() -> None:
     """Help, what it takes and its effect; a raw number has its unit."""
-    for model in (BotConfig, FleetConfig):
+    tables = {*headed_tables(BotConfig).values(), *headed_tables(FleetConfig).values()}
+    for model in tables:
         for key in keys_of(model).values():
             assert key.help.endswith("."), key.dotted
             assert key.allowed, key.dotted
-            assert key.unit or key.kind not in {int, float} or key.dotted == "llm.temperature", key.dotted
+            assert key.unit or key.kind not in {int, float} or key.path[-1] == "temperature", key.dotted
 
 
 def test_every_example_and_default_is_taken() -> None:
@@ -32,6 +33,11 @@ def test_every_example_and_default_is_taken() -> None:
                 "".join(f"[{'.'.join(key.path[:-1])}]\n" if key.path[:-1] else "") + f"{key.path[-1]} = {key.example}"
             )
             BotConfig.model_validate(tomllib.loads(text))
+    for table in {*headed_tables(BotConfig).values(), *headed_tables(FleetConfig).values()}:
+        for key in keys_of(table).values():
+            if key.example and len(key.path) == 1:
+                assert tomllib.loads(f"x = {key.example}"), key.dotted
+                table.model_validate(tomllib.loads(f"{key.path[0]} = {key.example}"))
     BotConfig.model_validate({})
     FleetConfig.model_validate({})
 
@@ -46,6 +52,12 @@ def test_the_schemas_know_every_key() -> None:
                 table = _followed(table["properties"][name], schema)
             assert path[-1] in table["properties"], path
             assert table["additionalProperties"] is False
+    for schema, names in ((bot, ("tools", "commands")), (fleet, ("prices",))):
+        for name in names:
+            item = _followed(schema["properties"][name]["items"], schema)
+            assert item["additionalProperties"] is False
+            assert "" not in item["properties"].get("kind", {}).get("enum", [])
+    assert "url" in bot["$defs"]["ToolSection"]["properties"]
     assert "llm" in _followed(fleet["properties"]["defaults"], fleet)["properties"]
     assert "llm" in _followed(environment["properties"]["defaults"], environment)["properties"]
 
@@ -58,7 +70,7 @@ def test_the_schemas_let_resources_and_references_in() -> None:
     lanes = bot["$defs"]["LimitsSection"]["properties"]["max_lanes"]
     assert [part["type"] for part in lanes["anyOf"]] == ["integer", "string"]
     assert '"null"' not in str(bot)
-    assert bot["$defs"]["MemorySection"]["then"]["properties"]["type"]["enum"] == ["none", "buffer"]
+    assert bot["$defs"]["MemorySection"]["then"]["properties"]["type"]["enum"] == ["none", "buffer", "summary"]
 
 
 def test_schemas_are_json() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from config.errors import ConfigError
 from config.load import Loader
+from config.schema import LimitsSection
 
 MANY = """
 enabld = true
@@ -38,11 +39,14 @@ def test_all_mistakes_of_a_file_are_told_with_place_and_advice(folder) -> None:
     """One problem a mistake, in the order of the file."""
     folder.bot("one", MANY)
     told = [(p.line, p.column, p.key, p.message, p.hint) for p in folder.problems()]
-    top = "allowed: name, enabled, channel, client_id, telegram, llm, prompts, memory, reply, limits"
+    top = (
+        "allowed: name, enabled, channel, client_id, time_zone, telegram, llm, prompts, memory, reply, tools, limits, "
+        "media, voice, commands, groups, access, texts"
+    )
     assert told == [
         (1, 1, "enabld", f"unknown key enabld; {top}", "did you mean enabled?"),
-        (2, 1, "modle", f"unknown key modle; {top}", "did you mean model in [llm]?"),
-        (3, 1, "temperature", f"unknown key temperature; {top}", "it belongs in [llm]"),
+        (2, 1, "modle", f"unknown key modle; {top}", "did you mean model in [llm] or [[llm.fallbacks]] or [voice]?"),
+        (3, 1, "temperature", f"unknown key temperature; {top}", "it belongs in [llm] or [[llm.fallbacks]]"),
         (6, 9, "telegram.token", "the variable TOK is not set: ask BotFather", "set it in the environment or in .env"),
         (7, 18, "telegram.poll_timeout_s", "found 60; allowed: a whole number from 0 to 50", ""),
         (8, 18, "telegram.ambiguous_send", 'found "reesend"; allowed: "resend" or "skip"', "did you mean resend?"),
@@ -65,7 +69,7 @@ def test_all_mistakes_of_a_file_are_told_with_place_and_advice(folder) -> None:
             23,
             1,
             'limits."max lanes"',
-            'unknown key "max lanes" in [limits]; allowed: max_open_updates, max_lanes',
+            f'unknown key "max lanes" in [limits]; allowed: {", ".join(LimitsSection.model_fields)}',
             "did you mean max_lanes?",
         ),
     ]
@@ -130,7 +134,7 @@ def test_a_bot_on_telegram_needs_a_token_of_the_right_shape(folder, token) -> No
 @pytest.mark.parametrize(
     ("llm", "messages"),
     [
-        ('provider = "opnai"', ['is no known provider; allowed: "openai" or "echo"']),
+        ('provider = "opnai"', ['is no known provider; allowed: "openai" or "anthropic" or "echo"']),
         (
             'provider = "openai"',
             ['is missing: provider "openai" needs a model', "is missing: api.openai.com needs a key"],

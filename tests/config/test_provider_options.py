@@ -25,7 +25,9 @@ def test_every_provider_states_its_options() -> None:
         ("{ fail_rate = 1.5 }", 29, "echo takes here: a number from 0 to 1"),
         ("{ seed = 1.5 }", 24, "echo takes here: a whole number"),
         ("{ delay = 1 }", 17, "echo has no such option (did you mean delay_s?)"),
-        ("{ prompt = 1 }", 17, "echo has no such option (its options: delay_s, fail_rate, seed)"),
+        ('{ call = "two words" }', 24, "echo takes here: a word without blanks"),
+        ("{ call = 1 }", 24, "echo takes here: a word without blanks"),
+        ("{ prompt = 1 }", 17, "echo has no such option (its options: call, delay_s, fail_rate, piece_delay_s, seed)"),
     ],
 )
 def test_what_echo_does_not_take_is_refused_with_its_place(
@@ -40,7 +42,7 @@ def test_what_echo_does_not_take_is_refused_with_its_place(
 
 def test_what_echo_takes_is_taken(folder: Folder) -> None:
     """Whole numbers are numbers too."""
-    folder.bot("a", "llm.options = { delay_s = 1, fail_rate = 1, seed = -3 }\n")
+    folder.bot("a", 'llm.options = { delay_s = 1, fail_rate = 1, seed = -3, call = "do" }\n')
     assert folder.problems() == ()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+
 from config.change import changed_keys, compare, fleet_changes
 from config.keys import bot_keys
 from config.schema import BotConfig
@@ -156,9 +158,26 @@ def test_every_key_tells_what_its_change_takes() -> None:
     for key in bot_keys().values():
         kind: dict[type, object] = {bool: not key.default, int: 7, float: 0.7, dict: {"x": 1}, str: "http://x.example"}
         value = kind.get(key.kind, "some-secret")
+        if key.example and key.kind in {str, tuple, dict}:
+            value = tomllib.loads(f"x = {key.example}")["x"]
+        elif key.kind is int:
+            value = 49 if key.default is None else key.default - 1 or 2 if key.default else 1
+        elif key.item is not None:
+            value = [{"name": "x"}] if "name" in key.item.model_fields else [{"model": "x"}]
         if key.choices:
             value = next(choice for choice in key.choices if choice != key.default)
         nested: object = value
         for name in reversed(key.path):
             nested = {name: nested}
         assert changed_keys(BotConfig(), BotConfig.model_validate(nested)) == ((key.dotted, key.effect),)
+
+
+def test_a_default_that_is_written_out_changes_nothing(folder) -> None:
+    """Equal values have equal digests, wherever they come from; other values others."""
+    loader = folder.loader()
+    folder.bot("a", "")
+    before = loader.load()
+    folder.bot("a", "[memory]\nmax_messages = 20\n[access]\nallow = []\n")
+    assert compare(before, loader.load()) == ()
+    folder.bot("a", "[memory]\nmax_messages = 21\n")
+    assert kinds(compare(before, loader.load())) == {"a": "changed"}
