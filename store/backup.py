@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+from store import lineage
 from store.errors import StoreError
 from store.faults import fault_of
 from store.reader import address
@@ -103,5 +104,6 @@ def _copy(source: Path, partial: Path, write_back: Callable[[int, int, int], Non
         copied.execute("PRAGMA journal_mode = DELETE")
         # A copy is no file a process left behind.
         copied.execute("UPDATE meta SET value = 'no' WHERE key = 'open'")
+        copied.execute(lineage.RENEW)
         copied.commit()
         return str(copied.execute("PRAGMA integrity_check(1)").fetchone()[0])

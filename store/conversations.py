@@ -13,7 +13,9 @@ _GROW: Final = (
     " (bot_id, client_id, conversation_id, user_id, channel, last_seq, turns, created_ms, updated_ms)"
     " VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?)"
     " ON CONFLICT (bot_id, client_id, conversation_id) DO UPDATE SET"
-    " last_seq = last_seq + excluded.last_seq, turns = turns + 1, updated_ms = excluded.updated_ms RETURNING last_seq"
+    " last_seq = last_seq + excluded.last_seq, turns = turns + 1, updated_ms = excluded.updated_ms,"
+    " user_id = CASE WHEN turns THEN user_id ELSE excluded.user_id END,"
+    " channel = CASE WHEN turns THEN channel ELSE excluded.channel END RETURNING last_seq"
 )
 
 

@@ -18,6 +18,7 @@ from store.bots import BotState
 from store.errors import StoreError
 from store.everybody import Everybody
 from store.jobs import WriterStats
+from store.known import Known
 from store.messages import StoredMessage
 from store.partition import Partition
 from store.reader import Reader
@@ -58,6 +59,7 @@ class Store(Everybody):
         self._probing = asyncio.Lock()
         super().__init__(writer, reader)
         self._tails: Tails[StoredMessage] = Tails()
+        self._known = Known()
         self._pruner = retention.Pruner(writer, reader)
         self._partitions: dict[str, Partition] = {}
         reader.on_fault = writer.report
@@ -130,7 +132,7 @@ class Store(Everybody):
         if found is None:
             if bot_id != FLEET and not is_bot_id(bot_id):
                 raise ValueError(f"{bot_id!r} is no bot_id; it must match {BOT_ID_PATTERN}")
-            found = self._partitions[bot_id] = Partition(bot_id, self._writer, self._reader, self._tails)
+            found = self._partitions[bot_id] = Partition(bot_id, self._writer, self._reader, self._tails, self._known)
         return found
 
     async def status(self, bot_id: str) -> BotState | None:
@@ -192,7 +194,7 @@ class Store(Everybody):
         except (StoreError, sqlite3.Error):
             return False
         finally:
-            self._tails.forget()
+            self._forget()
         return True
 
     async def _try_writing(self, now_ms: int) -> bool:
@@ -249,8 +251,8 @@ class Store(Everybody):
         To be called in a loop with pauses, and after a 0 again in an hour or so.
         """
         table, deleted = await self._pruner.prune(rules, now_ms)
-        if table == "messages":
-            self._tails.forget()
+        if table in retention.REMEMBERED:
+            self._forget()
         return deleted
 
     async def backup(self, target: Path, *, overwrite: bool = False) -> None:
@@ -261,16 +263,16 @@ class Store(Everybody):
         """Write one bot's rows into a portable file; return how many. Raises StoreError."""
         return await self._read_beside(partial(transfer.export, self.path, bot_id, target, overwrite=overwrite))
 
-    async def import_partition(self, source: Path, bot_id: str | None = None, *, now_ms: int = 0) -> tuple[str, int]:
+    async def import_partition(self, source: Path, bot_id: str | None = None, *, now_ms: int) -> tuple[str, int]:
         """Read a portable file into the (empty) partition of bot_id, default: the bot it came from.
 
-        Returns (bot_id, rows). Raises StoreError when the file is no export or the partition holds rows. All or
-        nothing: cut off by an error, a cancellation or the end of the process, it is taken back.
+        Returns (bot_id, rows). Raises StoreError when the file is no export, holds rows of the future, or the
+        partition holds rows. All or nothing: cut off by an error, a cancellation or the end of the process, it is taken back.
         """
         try:
             return await moving.bring_in(self._writer, source, bot_id, now_ms)
         finally:
-            self._tails.forget()
+            self._forget()
 
     async def remove_partition(self, bot_id: str, *, now_ms: int = 0) -> int:
         """Delete every row of a bot, some at a time; return how many there were.
@@ -283,4 +285,9 @@ class Store(Everybody):
         try:
             return await moving.take_out(self._writer, bot_id, now_ms)
         finally:
-            self._tails.forget(bot_id)
+            self._forget(bot_id)
+
+    def _forget(self, bot_id: str | None = None) -> None:
+        """Hold nothing in memory of rows that were changed behind its back, of one bot or of all."""
+        self._tails.forget(bot_id)
+        self._known.forget(bot_id)

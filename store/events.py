@@ -17,6 +17,7 @@
 | ReplySent | an answer has left | update_id, chat_id, parts, duration_s |
 | SendUncertain | a send was cut off in flight | update_id, policy |
 | TurnFailed | no answer could be had | update_id, error |
+| ToolCalled | the model called a tool; error is empty when it went well | update_id, tool, duration_s, error |
 | ConfigApplied | a change of the files is live | keys, effect, generation |
 | ConfigRejected | a change of the files was refused; the last good one runs | problems |
 | OperatorActed | somebody asked for something | action, actor, reason |
@@ -172,6 +173,16 @@ class TurnFailed(Event):
 
     update_id: int
     error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCalled(Event):
+    """The model called a tool. update_id is None in a turn that answers no update; error is "" when it went well."""
+
+    update_id: int | None
+    tool: str
+    duration_s: float
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

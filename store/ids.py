@@ -24,6 +24,11 @@ class Ids:
     def __init__(self, last: int = 0) -> None:
         self._last = last
 
+    @property
+    def last(self) -> int:
+        """The highest id given or passed by."""
+        return self._last
+
     def next(self, now_ms: int) -> int:
         """Return an id above every one given before, not below now_ms in microseconds."""
         self._last = max(self._last + 1, now_ms * 1000)

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from config.vocabulary import FLEET
 from store.errors import StoreCorrupt, StoreError
 from store.faults import DAMAGED_HINT
+from store.lineage import refuse_foreign_log
 from store.opening import find_damage
 from store.reader import address
 
@@ -26,9 +27,12 @@ def first_look(path: Path) -> bool:
     """Check a small file that its last process did not close. Blocks; writes nothing.
 
     Returns whether it was found whole: False for a file that was closed, is large, or cannot be read, of which its
-    opening tells. Raises StoreCorrupt.
+    opening tells. A file with a log beside it was not closed, whatever it says. Raises StoreCorrupt, StoreOpenError.
     """
-    if not path.exists() or _size_bytes(path) > FIRST_BYTES or not _left_open(path):
+    if not path.exists():
+        return False
+    refuse_foreign_log(path)
+    if _size_bytes(path) > FIRST_BYTES or not (_log_bytes(path) or _left_open(path)):
         return False
     found = find_damage(path, thorough=False)
     if found:
@@ -42,8 +46,12 @@ def corrupt(path: Path, found: list[str]) -> StoreCorrupt:
 
 
 def _size_bytes(path: Path) -> int:
+    return path.stat().st_size + _log_bytes(path)
+
+
+def _log_bytes(path: Path) -> int:
     log = path.with_name(path.name + "-wal")
-    return path.stat().st_size + (log.stat().st_size if log.exists() else 0)
+    return log.stat().st_size if log.exists() else 0
 
 
 def _left_open(path: Path) -> bool:

@@ -13,7 +13,8 @@ from store.tails import Tails
 _INSERT_PAIR: Final = "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?, ?, ?)"
 _TAIL: Final = (
     "SELECT seq, role, content, created_ms, update_id FROM messages"
-    " WHERE bot_id = ? AND client_id = ? AND conversation_id = ? ORDER BY seq DESC LIMIT ?"
+    " WHERE bot_id = ?1 AND client_id = ?2 AND conversation_id = ?3 AND seq > ifnull((SELECT start_seq FROM conversations"
+    " WHERE bot_id = ?1 AND client_id = ?2 AND conversation_id = ?3), 0) ORDER BY seq DESC LIMIT ?4"
 )
 
 
@@ -55,7 +56,7 @@ class Messages:
         self._tails = tails
 
     async def tail(self, client_id: str, conversation_id: str, limit: int) -> list[StoredMessage]:
-        """Return the last messages, oldest first. Raises StoreError. Cancelling is safe.
+        """Return the last messages since the last reset, oldest first. Raises StoreError. Cancelling is safe.
 
         Costs the same at any length of the conversation and any size of the file; no hop to another thread when
         the conversation was spoken in lately.
@@ -75,6 +76,15 @@ class Messages:
         finally:
             self._tails.abandon(key, ticket)
         return found
+
+    async def between(
+        self, client_id: str, conversation_id: str, after_seq: int, upto_seq: int, limit: int
+    ) -> list[StoredMessage]:
+        """Return the last messages of a range of numbers, oldest first, those before a reset left out; past the cache."""
+        sql = _TAIL.replace("ORDER BY", "AND seq > ?5 AND seq <= ?6 ORDER BY")
+        key = (self._bot_id, client_id, conversation_id)
+        rows = await self._reader.fetch(sql, (*key, limit, after_seq, upto_seq))
+        return [StoredMessage(*row) for row in reversed(rows)]
 
     async def page(
         self, client_id: str, conversation_id: str, limit: int, *, before_seq: int = 0, search: str = ""

@@ -23,7 +23,7 @@ async def bring_in(writer: Writer, source: Path, bot_id: str | None, now_ms: int
     try:
         batches = transfer.batches(exported)
         while batch := await asyncio.to_thread(next, batches, None):
-            await writer.write(lambda c, b=batch: transfer.insert(c, writer.ids, exported, b))  # type: ignore[misc]
+            await writer.write(lambda c, b=batch: transfer.insert(c, writer.ids, exported, b, now_ms))  # type: ignore[misc]
         await writer.write(lambda connection: transfer.end_import(connection, name))
         complete = True
     except sqlite3.Error as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from config.vocabulary import FLEET
-from store import backup, ids, migrate
+from store import backup, ids, lineage, migrate
 from store.errors import StoreCorrupt, StoreDoubtful, StoreError, StoreOpenError
 from store.faults import DAMAGED_HINT, FULL_HINT, code_of, fault_of
 from store.ids import Ids
@@ -23,7 +23,7 @@ PAGE_BYTES: Final = 8192
 WAL_LIMIT_BYTES: Final = 64 * 1024 * 1024
 """What the WAL is cut back to after a checkpoint."""
 
-CACHE_KIB: Final = 16_000
+CACHE_KIB: Final = 8_000
 """Page cache of the writer."""
 
 MARK: Final = (
@@ -66,6 +66,7 @@ def cannot_open(path: Path, error: Exception) -> StoreOpenError:
 def open_for_writing(path: Path, now_ms: int, durability: str, *, backup_first: bool = True) -> Opened:
     """Open the one read-write connection, migrate, mark the file as open. Blocks. Raises StoreOpenError."""
     refuse_special(path)
+    lineage.refuse_foreign_log(path)
     try:
         _make_folders(path.parent)
         forget_memory(_log_of(path))
@@ -112,6 +113,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, now_ms: int, durability
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # counts for a new file only
     _configure(connection, path, durability)
     migrate.migrate(connection, now_ms)
+    lineage.give(connection, now_ms)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

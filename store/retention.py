@@ -29,8 +29,14 @@ BATCH: Final = 500
 
 DAY_MS: Final = 86_400_000
 
-KEPT_WITH_THE_BOT: Final = frozenset({"bots", "meta", "registrations"})
-"""Tables whose rows live until their bot is removed: a few rows per bot each."""
+KEPT_WITH_THE_BOT: Final = frozenset({"access", "bots", "meta", "pairing_codes", "registrations"})
+"""Tables whose rows live until their bot is removed: a few rows per bot each, and whom the operator admitted or shut out."""
+
+WITH_MESSAGES: Final = frozenset({"conversations", "summaries", "profiles", "chats"})
+"""Tables that are kept as long as messages are."""
+
+REMEMBERED: Final = WITH_MESSAGES | {"messages"}
+"""Tables of which rows are held in memory elsewhere."""
 
 _GROUPS: Final = 64
 """Bots or conversations looked up at once."""
@@ -88,6 +94,28 @@ _CONVERSATIONS: Final = _Rule(
     "DELETE FROM conversations AS c WHERE bot_id = ?1 AND client_id = ?2 AND conversation_id = ?3 AND updated_ms < ?4"
     f" AND {_EMPTY}",
 )
+_SUMMARIES: Final = _Rule(
+    f"SELECT {_CONVERSATION} FROM summaries c WHERE ({_CONVERSATION}) > (:g0, :g1, :g2) AND updated_ms < :cutoff"
+    f" AND {_EMPTY} ORDER BY {_CONVERSATION} LIMIT {_GROUPS}",
+    "DELETE FROM summaries AS c WHERE bot_id = ?1 AND client_id = ?2 AND conversation_id = ?3 AND updated_ms < ?4"
+    f" AND {_EMPTY}",
+)
+_PERSON: Final = "bot_id, client_id, user_id"
+_SILENT: Final = (
+    "NOT EXISTS (SELECT 1 FROM conversations c WHERE c.bot_id = p.bot_id AND c.client_id = p.client_id"
+    " AND c.conversation_id = p.user_id)"
+)
+_PROFILES: Final = _Rule(
+    f"SELECT DISTINCT {_PERSON} FROM profiles p WHERE ({_PERSON}) > (:g0, :g1, :g2) AND updated_ms < :cutoff"
+    f" AND {_SILENT} ORDER BY {_PERSON} LIMIT {_GROUPS}",
+    "DELETE FROM profiles AS p WHERE bot_id = ?1 AND client_id = ?2 AND user_id = ?3 AND updated_ms < ?4"
+    f" AND {_SILENT}",
+)
+_CHATS: Final = _Rule(
+    "SELECT bot_id, chat_id FROM chats WHERE (bot_id, chat_id) > (:g0, :g1) AND updated_ms < :cutoff"
+    f" AND state <> 'member' ORDER BY bot_id, chat_id LIMIT {_GROUPS}",
+    "DELETE FROM chats WHERE bot_id = ?1 AND chat_id = ?2 AND updated_ms < ?3 AND state <> 'member'",
+)
 _METRICS: Final = _Rule(
     f"{bots_in('metrics')}, series(bot_id, name) AS ("
     "SELECT bot_id, (SELECT min(name) FROM metrics t WHERE t.bot_id = here.bot_id) FROM here WHERE bot_id NOTNULL"
@@ -107,6 +135,9 @@ _RULES: Final[Mapping[str, _Rule]] = {
     "outbox": _by_end("outbox", "outbox_id", "finished_ms"),
     "messages": _MESSAGES,
     "conversations": _CONVERSATIONS,
+    "summaries": _SUMMARIES,
+    "profiles": _PROFILES,
+    "chats": _CHATS,
     "events": _by_end("events", "event_id", "at_ms"),
     "logs": _by_end("logs", "log_id", "at_ms"),
     "metrics": _METRICS,
@@ -123,8 +154,8 @@ def rules_of(section: RetentionSection) -> Rules:
 
 
 def days_of(table: str, rules: Rules) -> int:
-    """Return the days a table's rows are kept; conversations go with their messages."""
-    return rules.get("messages" if table == "conversations" else table, 0)
+    """Return the days a table's rows are kept; what belongs to conversations goes with their messages."""
+    return rules.get("messages" if table in WITH_MESSAGES else table, 0)
 
 
 class Pruner:

@@ -23,7 +23,7 @@ class Numbered(Protocol):
 
     @property
     def seq(self) -> int:
-        """Counts from 1, without gaps."""
+        """Counts from 1; what was taken back or deleted leaves a gap."""
         ...
 
     @property
@@ -126,6 +126,11 @@ class Tails(Generic[M]):
             self._drop(key)
         for key in [k for k in self._reads if bot_id in (None, k[0])]:
             del self._reads[key]
+
+    def drop(self, key: Key) -> None:
+        """Forget one conversation: its messages were changed other than by a turn."""
+        self._reads.pop(key, None)
+        self._drop(key)
 
     def _drop(self, key: Key) -> None:
         tail = self._tails.pop(key, None)

@@ -34,8 +34,9 @@ BATCH: Final = 500
 
 MAX_LINE_BYTES: Final = 256 * 1024 * 1024
 """Of one row in a portable file: an update may be 64 MB, and each of its characters several."""
-HIGHEST: Final = FOR_EVER_MS * 1000
-"""Of a row's number in a portable file: all numbers given later are above it, and must fit into 64 bits."""
+AHEAD_US: Final = 86_400_000_000
+"""How far beyond now a row's number in a portable file may lie: a day, as clocks differ. All numbers given later, of every
+bot, are above it, and count as the time of their rows: none of them would go out of date before that moment."""
 
 UNFINISHED: Final = ("importing", "removing")
 """Keys in meta that mark a partition whose import or removal has not ended; such a partition is removed."""
@@ -205,8 +206,11 @@ def begin_import(connection: sqlite3.Connection, exported: Exported, now_ms: int
     connection.execute("INSERT INTO meta VALUES (?, 'importing', ?, ?)", (exported.bot_id, "", now_ms))
 
 
-def insert(connection: sqlite3.Connection, ids: Ids, exported: Exported, batch: list[tuple[str, list[Any]]]) -> None:
-    """Insert some rows within a write job. Raises StoreError for one that no botdeck has written."""
+def insert(
+    connection: sqlite3.Connection, ids: Ids, exported: Exported, batch: list[tuple[str, list[Any]]], now_ms: int
+) -> None:
+    """Insert some rows within a write job. Raises StoreError for one that no botdeck has written, or not yet."""
+    highest = max(now_ms * 1000, ids.last) + AHEAD_US
     for table, row in batch:
         columns = exported.columns.get(table) if isinstance(table, str) else None
         if columns is None or len(row) != len(columns) or not all(map(_is_value, row)):
@@ -216,7 +220,8 @@ def insert(connection: sqlite3.Connection, ids: Ids, exported: Exported, batch: 
             f"INSERT INTO {table} (bot_id, {', '.join(columns)}) VALUES (?{marks})", (exported.bot_id, *row)
         )
         if table in _NUMBERS:
-            ids.pass_by(_number(exported, dict(zip(columns, row, strict=True)).get(_NUMBERS[table])))
+            number = dict(zip(columns, row, strict=True)).get(_NUMBERS[table])
+            ids.pass_by(_number(exported, number, min(highest, FOR_EVER_MS * 1000)))
 
 
 def _is_value(value: Any) -> bool:
@@ -226,11 +231,16 @@ def _is_value(value: Any) -> bool:
     return value is None or isinstance(value, float) or (isinstance(value, int) and -(2**63) <= value < 2**63)
 
 
-def _number(exported: Exported, number: Any) -> int:
-    """Return a row's number. One near the end of 64 bits would leave none for the rows of anybody else."""
-    if type(number) is int and number <= HIGHEST:
-        return number
-    raise StoreError(f"{exported.source} holds a row without a usable number: {number!r:.30}", "export the bot again")
+def _number(exported: Exported, number: Any, highest: int) -> int:
+    """Return a row's number. One far ahead would put the rows of everybody else there too."""
+    if type(number) is not int:
+        raise StoreError(f"{exported.source} holds a row without a number: {number!r:.30}", "export the bot again")
+    if number > highest:
+        raise StoreError(
+            f"{exported.source} holds rows from the future: {number}, more than a day ahead of now",
+            "set the clock of this machine, or wait until that time has come",
+        )
+    return number
 
 
 def end_import(connection: sqlite3.Connection, bot_id: str) -> None:

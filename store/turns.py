@@ -26,7 +26,7 @@ _COUNT: Final = (
 class TurnRecord:
     """What became of one update. question and answer are None when no messages are to be remembered.
 
-    first_attempting says that the first send leaves as soon as this is committed. tokens is None when no model was
+    also are further updates it answers, further what other models were asked for. first_attempting says that the first send leaves as soon as this is committed. tokens is None when no model was
     asked.
     """
 
@@ -42,6 +42,8 @@ class TurnRecord:
     error: str | None = ""
     sends: tuple[NewSend, ...] = ()
     first_attempting: bool = False
+    also: tuple[int, ...] = ()
+    further: tuple[Tokens, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,13 @@ def record(connection: sqlite3.Connection, ids: Ids, bot_id: str, turn: TurnReco
         connection, bot_id, turn.update_id, now_ms, turn.outcome, error
     ):
         return Recorded()
+    for update_id in turn.also:
+        updates.finish(connection, bot_id, update_id, now_ms, turn.outcome, error)
     said = _remember(connection, bot_id, turn, now_ms)
-    if turn.tokens is not None:
-        who = (turn.client_id, turn.conversation_id, turn.user_id)
-        usage.add(connection, ids, bot_id, who, turn.update_id, turn.tokens, now_ms)
+    who = (turn.client_id, turn.conversation_id, turn.user_id)
+    for tokens in (turn.tokens, *turn.further):
+        if tokens is not None:
+            usage.add(connection, ids, bot_id, who, turn.update_id, tokens, now_ms)
     connection.execute(_COUNT, (bot_id, 1 if error else 0, now_ms, now_ms))
     first = "attempting" if turn.first_attempting else "pending"
     sent = outbox.add(connection, ids, bot_id, turn.update_id, turn.sends, now_ms, first_state=first)

@@ -31,7 +31,7 @@ _ATTEMPT: Final = (
     "UPDATE updates SET attempts = attempts + 1, error = ? WHERE bot_id = ? AND update_id = ? RETURNING attempts"
 )
 _OPEN: Final = (
-    "SELECT update_id, lane, payload, received_ms, attempts, arrival FROM updates"
+    "SELECT update_id, lane, payload, received_ms, attempts, arrival, preview_id FROM updates"
     " WHERE bot_id = ? AND outcome IS NULL ORDER BY arrival LIMIT ?"
 )
 _COUNT: Final = "SELECT count(*) FROM updates WHERE bot_id = ? AND outcome IS NULL"
@@ -52,7 +52,7 @@ class NewUpdate:
 
 @dataclass(frozen=True, slots=True)
 class OpenUpdate:
-    """An update not yet finished."""
+    """An update not yet finished; preview_id is the message its answer was shown in while it was written."""
 
     update_id: int
     lane: str
@@ -60,6 +60,7 @@ class OpenUpdate:
     received_ms: int
     attempts: int
     arrival: int
+    preview_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,12 @@ class Updates:
             return int(row[0]) if row else 0
 
         return await self._writer.write(job)
+
+    async def preview(self, update_id: int, message_id: int | None) -> None:
+        """Note the message in which the answer to an open update is being shown; None when it is no more."""
+        sql = "UPDATE updates SET preview_id = ? WHERE bot_id = ? AND update_id = ? AND outcome IS NULL"
+        row = (message_id, self._bot_id, update_id)
+        await self._writer.write(lambda connection: connection.execute(sql, row).rowcount)
 
     async def finished(self, outcome: str | None = None, limit: int = 50) -> list[FinishedUpdate]:
         """Return updates by id, highest first, open ones included; only those of one outcome when given."""

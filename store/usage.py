@@ -1,4 +1,4 @@
-"""Tokens per turn."""
+"""Tokens of every model call, and what they cost."""
 
 from __future__ import annotations
 
@@ -9,18 +9,26 @@ from typing import Final
 
 from store.ids import Ids, bots_in
 from store.reader import Reader
+from store.writer import Writer
 
-_INSERT: Final = "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT: Final = "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 _SPENT: Final = (
-    f"{bots_in('usage')} SELECT u.bot_id, u.provider, u.model, sum(u.input_tokens), sum(u.output_tokens), sum(u.cached_tokens)"
-    " FROM here CROSS JOIN usage u WHERE u.bot_id = here.bot_id AND u.usage_id >= ? AND u.at_ms >= ?"
+    f"{bots_in('usage')} SELECT u.bot_id, u.provider, u.model, sum(u.input_tokens), sum(u.output_tokens), sum(u.cached_tokens),"
+    " sum(u.cost_nano), count(*) - count(u.cost_nano) FROM here CROSS JOIN usage u WHERE u.bot_id = here.bot_id AND u.usage_id >= ? AND u.at_ms >= ?"
     " GROUP BY u.bot_id, u.provider, u.model"
 )
 
-Spent = tuple[str, str, str, int, int, int]
-"""(bot_id, provider, model, input, output, cached tokens)."""
+Spent = tuple[str, str, str, int, int, int, int | None, int]
+"""(bot_id, provider, model, input, output, cached tokens, cost in nano-dollars as far as known, rows without a price)."""
+
+QUARTER_MS: Final = 900_000
+"""Offsets of time zones are whole quarters of an hour: sums over these add up to days of any zone."""
+
+_KEYS: Final = {"day": f"at_ms / {QUARTER_MS}", "chat": "conversation_id", "user": "user_id", "model": "model"}
+BY: Final = tuple(_KEYS)
+"""What usage is summed by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,25 @@ class Tokens:
     output_tokens: int = 0
     cached_tokens: int = 0
     latency_ms: int = 0
+    cost_nano: int | None = None
+    """Billionths of a US dollar; None = the price is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSum:
+    """Sums over one day, chat, person or model.
+
+    key is what it was summed by: a chat's conversation, a person's number, a model, or the quarter hour (Unix time).
+    cost_nano sums what is known, None when nothing is; unpriced counts the calls whose price is not.
+    """
+
+    key: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    cost_nano: int | None
+    unpriced: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +85,9 @@ def add(
 ) -> None:
     """Append a row within a write job; who is (client_id, conversation_id, user_id)."""
     cost = (tokens.provider, tokens.model, tokens.input_tokens, tokens.output_tokens, tokens.cached_tokens)
-    connection.execute(_INSERT, (bot_id, ids.next(now_ms), now_ms, *who, update_id, *cost, tokens.latency_ms))
+    connection.execute(
+        _INSERT, (bot_id, ids.next(now_ms), now_ms, *who, update_id, *cost, tokens.latency_ms, tokens.cost_nano)
+    )
 
 
 async def spent_since(reader: Reader, since_ms: int) -> list[Spent]:
@@ -75,10 +104,19 @@ class UsageRows:
         self._bot_id = bot_id
         self._reader = reader
 
+    async def sums(self, by: str, since_ms: int = 0) -> list[UsageSum]:
+        """Return sums since a moment by day (quarter hours, to be added up), chat, user or model, in order of the key."""
+        sql = (
+            f"SELECT CAST({_KEYS[by]} AS TEXT), count(*), sum(input_tokens), sum(output_tokens), sum(cached_tokens),"
+            " sum(cost_nano), count(*) - count(cost_nano) FROM usage"
+            f" WHERE bot_id = ? AND usage_id >= ? AND at_ms >= ? GROUP BY {_KEYS[by]} ORDER BY 1"
+        )
+        return [UsageSum(*row) for row in await self._reader.fetch(sql, (self._bot_id, since_ms * 1000, since_ms))]
+
     async def of_updates(self, update_ids: Sequence[int]) -> dict[int, Tokens]:
         """Return update_id → what its turn took, of the newest 1,000 turns; those not found are left out."""
         sql = (
-            "SELECT update_id, provider, model, input_tokens, output_tokens, cached_tokens, latency_ms FROM"
+            "SELECT update_id, provider, model, input_tokens, output_tokens, cached_tokens, latency_ms, cost_nano FROM"
             " (SELECT * FROM usage WHERE bot_id = ? ORDER BY usage_id DESC LIMIT 1000) WHERE update_id IN (%s)"
         )
         if not update_ids:
@@ -94,3 +132,27 @@ class UsageRows:
             " WHERE bot_id = ? AND usage_id >= ? AND at_ms >= ? GROUP BY provider, model ORDER BY provider, model"
         )
         return [UsageTotal(*row) for row in await self._reader.fetch(sql, (self._bot_id, since_ms * 1000, since_ms))]
+
+
+class Usage(UsageRows):
+    """The usage of one bot, which can be added to."""
+
+    __slots__ = ("_writer",)
+
+    def __init__(self, bot_id: str, writer: Writer, reader: Reader) -> None:
+        super().__init__(bot_id, reader)
+        self._writer = writer
+
+    async def add(
+        self,
+        client_id: str,
+        conversation_id: str,
+        user_id: str,
+        tokens: Tokens,
+        now_ms: int,
+        *,
+        update_id: int | None = None,
+    ) -> None:
+        """Write down a model call that is no turn of its own (a voice transcribed, say). Raises StoreError."""
+        who, ids, bot_id = (client_id, conversation_id, user_id), self._writer.ids, self._bot_id
+        await self._writer.write(lambda c: add(c, ids, bot_id, who, update_id, tokens, now_ms))

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from store import opening
 from store.database import Store
-from store.errors import StoreDoubtful, StoreError
+from store.errors import StoreDoubtful, StoreError, StoreOpenError
+from store.inspection import first_look
 from tests.storage import vfs
 from tests.storage.disk import Disk, nothing, restore
 from tests.storage.power import Acknowledged, judge
@@ -109,3 +111,50 @@ async def test_a_start_after_a_failed_sync_reads_what_the_device_has(folder: Pat
     restore(left, disk.root, folder.parent / "left")
     wrong = await judge(folder.parent / "left", Acknowledged({("answered", "bot0"): 7}))
     assert [text for text in wrong if "offset" not in text] == []
+
+
+@pytest.mark.parametrize("mine", [1, 40])
+async def test_the_log_of_another_database_is_never_played(tmp_path: Path, mine: int) -> None:
+    """It would replace the pages of this one without a word: refused in one sentence, and not a byte changes."""
+    path, left = tmp_path / "botdeck.db", tmp_path / "left.db"
+    async with await Store.open(path, now_ms=NOW_MS) as store:
+        for number in range(1, mine + 1):
+            await converse(store, "mine", number)
+    await leave(tmp_path / "other.db", left, "other")
+    shutil.copy(f"{left}-wal", f"{path}-wal")
+    before = path.read_bytes()
+    for look in (first_look, lambda path: opening.open_for_writing(path, NOW_MS, "full")):
+        with pytest.raises(StoreOpenError, match="belongs to another database"):
+            look(path)
+    assert path.read_bytes() == before
+    for suffix in ("-wal", "-shm"):
+        path.with_name(f"botdeck.db{suffix}").unlink()
+    async with await Store.open(path, now_ms=NOW_MS) as store:
+        assert query(store.path, "SELECT bot_id, turns FROM bots WHERE turns > 0") == [("mine", mine)]
+
+
+async def test_a_log_left_beside_a_copy_put_in_the_place_of_its_file_is_not_played(tmp_path: Path) -> None:
+    """Who restores a copy and forgets the log of a fleet that was killed is told so."""
+    made, left, copy = tmp_path / "made.db", tmp_path / "left.db", tmp_path / "copy.db"
+    async with await Store.open(made, now_ms=NOW_MS) as store:
+        await converse(store, "a", 1)
+        await store.backup(copy)
+    await leave(made, left)
+    shutil.copy(copy, left)
+    with pytest.raises(StoreOpenError, match="belongs to another database"):
+        first_look(left)
+
+
+async def test_shared_memory_of_another_database_is_harmless(tmp_path: Path) -> None:
+    """Whoever opens a file first makes it anew."""
+    path, other = tmp_path / "botdeck.db", tmp_path / "other.db"
+    async with await Store.open(path, now_ms=NOW_MS) as store:
+        await converse(store, "a", 1)
+    async with await Store.open(other, now_ms=NOW_MS) as store:
+        for number in range(1, TURNS + 1):
+            await converse(store, "b", number)
+        shutil.copy(f"{other}-shm", f"{path}-shm")
+    async with await Store.open(path, now_ms=NOW_MS) as store:
+        await converse(store, "a", 2)
+        assert await store.integrity_check() == []
+        assert query(path, "SELECT bot_id, turns FROM bots") == [("a", 2)]

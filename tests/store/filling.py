@@ -47,10 +47,22 @@ async def converse(store: Store, bot_id: str, update_id: int, now_ms: int = NOW_
     return ids
 
 
+async def know(store: Store, bot_id: str, conversation_id: str = "7", now_ms: int = NOW_MS, user_id: int = 42) -> None:
+    """Put a row beside the messages of a conversation into every table that has some."""
+    partition = store.partition(bot_id)
+    last = (await partition.messages.tail("acme", conversation_id, 1))[0]
+    assert await partition.summaries.put("acme", conversation_id, last, "they met", now_ms)
+    await partition.profiles.set("acme", str(user_id), "name", "Ann", "model", now_ms)
+    await partition.access.set(user_id, "paired", "Ann", "operator", now_ms)
+    await partition.access.new_code(f"digest {user_id}", now_ms + DAY_MS, "operator", now_ms)
+    await partition.chats.put(user_id, "private", "Ann", "blocked", now_ms)
+
+
 async def fill(store: Store, bot_id: str, *, turns: int = 2, now_ms: int = NOW_MS) -> None:
     """Put rows of a bot into every table."""
     for number in range(1, turns + 1):
         await converse(store, bot_id, number, now_ms)
+    await know(store, bot_id, now_ms=now_ms)
     partition = store.partition(bot_id)
     await partition.updates.receive([update(turns + 1), update(turns + 2)], turns + 3, now_ms)
     await partition.updates.poison(turns + 1, "cannot be read", now_ms)
@@ -72,10 +84,10 @@ def query(path: Path, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
 
 
 def dump(path: Path, *, without: str | None = None, only: str | None = None) -> dict[str, list[tuple[Any, ...]]]:
-    """Return every row of every table, of all bots but one or of one; the probe's own mark left out."""
+    """Return every row of every table, of all bots but one or of one; the file's own marks left out."""
     rows = {
         table: query(path, f"SELECT * FROM {table} WHERE bot_id IS NOT ? AND coalesce(bot_id = ?, 1)", without, only)
         for table in tables(path)
     }
-    rows["meta"] = [row for row in rows["meta"] if row[1] not in {"open", "probe"}]
+    rows["meta"] = [row for row in rows["meta"] if row[1] not in {"open", "probe", "identity"}]
     return rows

@@ -171,7 +171,7 @@ async def test_a_failing_migration_leaves_no_trace(
     path: Path, next_migration: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A migration and its record are one transaction: half a migration is none, and the file still opens before it."""
-    make_version(path, 1)
+    make_version(path, next_migration - 1)
     real = migrate.migrations()
     broken = real | {next_migration: real[next_migration] + "INSERT INTO nowhere VALUES (1);"}
     monkeypatch.setattr(migrate, "migrations", lambda: broken)

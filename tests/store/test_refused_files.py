@@ -12,7 +12,7 @@ import pytest
 
 from store.database import Store
 from store.errors import StoreError
-from tests.store.filling import dump, fill
+from tests.store.filling import NOW_MS, dump, fill, query
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +32,14 @@ def spoiled(content: bytes, table: str, column: str, value: Any) -> bytes:
     return b"".join(body) + json.dumps({"rows": len(rows), "sha256": digest}).encode() + b"\n"
 
 
+DAYS_AHEAD_US = NOW_MS * 1000 + 3 * 86_400_000_000
 IMPOSSIBLE = {
+    "an event of the day after tomorrow": ("events", "event_id", DAYS_AHEAD_US),
+    "a log line of the day after tomorrow": ("logs", "log_id", DAYS_AHEAD_US),
+    "a send of the day after tomorrow": ("outbox", "outbox_id", DAYS_AHEAD_US),
+    "a cost of the day after tomorrow": ("usage", "usage_id", DAYS_AHEAD_US),
+    "an update of the day after tomorrow": ("updates", "arrival", DAYS_AHEAD_US),
+    "a number that is a text": ("outbox", "outbox_id", "7"),
     "the largest number there is": ("logs", "log_id", 2**63 - 1),
     "a number beyond 64 bits": ("logs", "at_ms", 2**70),
     "a list": ("logs", "text", ["x"]),
@@ -54,10 +61,22 @@ async def test_an_impossible_value_is_refused_and_nobody_is_locked_out(
     before = dump(path)
     file.write_bytes(spoiled(file.read_bytes(), *IMPOSSIBLE[name]))
     with pytest.raises(StoreError):
-        await store.import_partition(file)
+        await store.import_partition(file, now_ms=NOW_MS)
     assert dump(path) == before
     await store.append_logs([("b", 1_000, 20, "l", "still here", "")])
     assert (await store.partition("b").logs.tail())[-1].text == "still here"
+
+
+async def test_numbers_a_little_ahead_are_taken_and_passed_by(store: Store, path: Path, tmp_path: Path) -> None:
+    """Clocks differ: what is within a day comes in, and every later number of every bot is above it."""
+    await fill(store, "a")
+    file, ahead = tmp_path / "a.jsonl", NOW_MS * 1000 + 3_600_000_000
+    await store.export_partition("a", file)
+    await store.remove_partition("a")
+    file.write_bytes(spoiled(file.read_bytes(), "logs", "log_id", ahead))
+    await store.import_partition(file, now_ms=NOW_MS)
+    await store.append_logs([("b", NOW_MS, 20, "l", "later", "")])
+    assert query(path, "SELECT log_id > ? FROM logs WHERE text = 'later'", ahead) == [(1,)]
 
 
 async def test_an_import_that_is_no_file_is_not_waited_for(store: Store, tmp_path: Path) -> None:
@@ -65,7 +84,7 @@ async def test_an_import_that_is_no_file_is_not_waited_for(store: Store, tmp_pat
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with pytest.raises(StoreError):
-        await store.import_partition(pipe)
+        await store.import_partition(pipe, now_ms=NOW_MS)
 
 
 @pytest.mark.parametrize("what", ["database", "log", "link to the database", "pipe", "folder"])

@@ -9,7 +9,7 @@ import pytest
 from config.schema import RetentionSection
 from store import retention
 from store.database import Store
-from tests.store.filling import DAY_MS, NOW_MS, converse, dump, fill, query, turn, update
+from tests.store.filling import DAY_MS, NOW_MS, converse, dump, fill, know, query, turn, update
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,7 @@ def count(path: Path, table: str) -> int:
 
 def test_the_configuration_names_every_rule() -> None:
     """Each table that is pruned has its days in [retention], and nothing else has."""
-    assert set(RULES) == set(retention.TABLES) - {"conversations"}
+    assert set(RULES) == set(retention.TABLES) - retention.WITH_MESSAGES
 
 
 @pytest.mark.parametrize("table", retention.TABLES)
@@ -39,17 +39,18 @@ async def test_a_table_is_pruned_by_its_own_rule(store: Store, path: Path, table
     for bot_id in ("a", "b", "_fleet"):
         await fill(store, bot_id, now_ms=NOW_MS)
         await converse(store, bot_id, 50, NOW_MS + 3 * DAY_MS, conversation_id="8")
+        await know(store, bot_id, "8", NOW_MS + 3 * DAY_MS, 43)
         await store.append_events([(bot_id, NOW_MS + 3 * DAY_MS, "BotStarted", "{}", "")])
         await store.append_logs([(bot_id, NOW_MS + 3 * DAY_MS, 20, "l", "t", "")])
         await store.append_metrics([(bot_id, "replies", (NOW_MS + 3 * DAY_MS) // 60_000, 1, 1.0, 1.0, 1.0)])
     before = dump(path)
-    rule = "messages" if table == "conversations" else table
+    rule = "messages" if table in retention.WITH_MESSAGES else table
     assert await prune_all(store, dict.fromkeys(RULES, 0), NOW_MS + 1000 * DAY_MS) == []
     assert await prune_all(store, {rule: 4}, NOW_MS + 4 * DAY_MS) == []
     assert dump(path) == before
     assert await prune_all(store, {rule: 2}, NOW_MS + 4 * DAY_MS)
     after = dump(path)
-    touched = {"messages", "conversations"} if rule == "messages" else {table}
+    touched = retention.REMEMBERED if rule == "messages" else {table}
     assert {name for name in before if before[name] != after[name]} == touched
     kept = {"updates": 2, "messages": 2}.get(table, 1)
     assert [len([row for row in after[table] if row[0] == bot_id]) for bot_id in ("a", "b", "_fleet")] == [kept] * 3

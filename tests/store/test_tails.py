@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from store.database import Store
 from store.messages import StoredMessage
+from store.partition import Partition
 from store.tails import Tails
 from tests.store.filling import DAY_MS, NOW_MS, query, turn
 
@@ -102,6 +103,8 @@ STEPS = st.lists(
         st.tuples(st.just("tail"), st.sampled_from("ab"), st.sampled_from("12"), st.sampled_from([0, 1, 2, 3, 50])),
         st.tuples(st.just("both"), st.sampled_from("ab"), st.sampled_from("12"), st.sampled_from([1, 2, 50])),
         st.tuples(st.just("cancelled"), st.sampled_from("ab"), st.sampled_from("12")),
+        st.tuples(st.sampled_from(["undo", "reset", "forget", "move"]), st.sampled_from("ab"), st.sampled_from("12")),
+        st.tuples(st.just("undone"), st.sampled_from("ab"), st.sampled_from("12")),
         st.tuples(st.just("remove"), st.sampled_from("ab")),
         st.tuples(st.just("prune")),
     ),
@@ -112,7 +115,7 @@ STEPS = st.lists(
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_the_tail_is_what_the_file_says(tmp_path_factory: pytest.TempPathFactory, steps: list[Any]) -> None:
-    """After any turns, reads at the same time, cancellations, removals and pruning, memory and file agree."""
+    """After any turns, reads at the same time, cancellations, removals, pruning and changes, memory and file agree."""
     path = tmp_path_factory.mktemp("tails") / "botdeck.db"
     asyncio.run(replay(path, steps))
 
@@ -149,6 +152,12 @@ async def step(
         writing.cancel()
         await asyncio.wait([writing])
         await partition.state.save(now_ms, name="x")  # whatever was queued is committed and delivered by now
+    elif kind in {"undo", "reset", "forget", "move"}:
+        await change(partition, kind, conversation, now_ms)
+    elif kind == "undone":
+        reading = asyncio.ensure_future(partition.messages.tail("acme", conversation, 50))
+        undoing = change(partition, "undo", conversation, now_ms)
+        await asyncio.gather(reading, undoing, partition.record_turn(turn(None, conversation), now_ms))
     elif kind == "remove":
         await store.remove_partition(bot_id)
     else:
@@ -156,6 +165,21 @@ async def step(
             pass
 
 
+async def change(partition: Partition, kind: str, conversation: str, now_ms: int) -> None:
+    conversations = partition.conversations
+    if kind == "undo":
+        await conversations.undo("acme", conversation, now_ms)
+    elif kind == "reset":
+        await conversations.reset("acme", conversation, now_ms)
+    elif kind == "forget":
+        await conversations.forget("acme", conversation)
+    else:
+        await conversations.move(conversation, "12".replace(conversation, ""))
+
+
 def in_file(path: Path, bot_id: str, conversation: str, limit: int) -> list[int]:
-    sql = "SELECT seq FROM messages WHERE bot_id = ? AND conversation_id = ? ORDER BY seq DESC LIMIT ?"
+    sql = (
+        "SELECT m.seq FROM messages m JOIN conversations c USING (bot_id, client_id, conversation_id)"
+        " WHERE bot_id = ? AND conversation_id = ? AND m.seq > c.start_seq ORDER BY m.seq DESC LIMIT ?"
+    )
     return [seq for (seq,) in query(path, sql, bot_id, conversation, limit)][::-1]

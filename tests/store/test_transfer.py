@@ -122,8 +122,8 @@ async def test_a_bot_is_carried_to_another_fleet_under_another_name(store: Store
     async with await Store.open(tmp_path / "other.db", now_ms=NOW_MS) as other:
         await fill(other, "b")
         kept = dump(other.path, only="b")
-        assert await other.import_partition(file, "c") == ("c", rows)
-        assert await other.import_partition(file) == ("a", rows)
+        assert await other.import_partition(file, "c", now_ms=NOW_MS) == ("c", rows)
+        assert await other.import_partition(file, now_ms=NOW_MS) == ("a", rows)
         original, copied = dump(path, only="a"), dump(other.path, only="c")
         assert {t: [row[1:] for row in found] for t, found in copied.items()} == {
             t: [row[1:] for row in found] for t, found in original.items()
@@ -140,7 +140,7 @@ async def test_a_bot_with_rows_is_not_imported_over(store: Store, path: Path, tm
     await store.export_partition("a", tmp_path / "a.jsonl")
     before = dump(path)
     with pytest.raises(StoreError, match="has rows already"):
-        await store.import_partition(tmp_path / "a.jsonl")
+        await store.import_partition(tmp_path / "a.jsonl", now_ms=NOW_MS)
     with pytest.raises(StoreError, match="exists already"):
         await store.export_partition("a", tmp_path / "a.jsonl")
     assert dump(path) == before
@@ -197,7 +197,7 @@ async def test_a_broken_export_is_refused_whole(store: Store, path: Path, tmp_pa
     edit, expected = BROKEN[name]
     file.write_bytes(edit(file.read_bytes().splitlines(keepends=True)))
     with pytest.raises(StoreError, match=expected):
-        await store.import_partition(file)
+        await store.import_partition(file, now_ms=NOW_MS)
     assert dump(path) == before
 
 
@@ -209,13 +209,13 @@ async def test_an_import_cut_off_is_taken_back(
     rows = await store.export_partition("a", tmp_path / "a.jsonl")
     await store.remove_partition("a")
     monkeypatch.setattr(transfer, "BATCH", 10)
-    importing = asyncio.ensure_future(store.import_partition(tmp_path / "a.jsonl"))
+    importing = asyncio.ensure_future(store.import_partition(tmp_path / "a.jsonl", now_ms=NOW_MS))
     await eventually(lambda: dump(path, only="a")["messages"])
     importing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await importing
     assert not any(dump(path, only="a").values())
-    assert await store.import_partition(tmp_path / "a.jsonl") == ("a", rows)
+    assert await store.import_partition(tmp_path / "a.jsonl", now_ms=NOW_MS) == ("a", rows)
 
 
 @pytest.mark.parametrize("mark", transfer.UNFINISHED)
