@@ -6,6 +6,7 @@ telegram.error.TelegramError
     ├── Unsent         the request never left: no name, no connection, no trusted certificate
     ├── TooLate        likewise no answer, because time ran out (also a TimedOut)
     └── Garbage        an answer came that is no Bot API answer
+        └── TooLarge   it was not even read to its end
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from telegram.error import (
     TimedOut,
 )
 
+from workers.channels.nesting import shallow
+from workers.encoding import decoded
 from workers.errors import (
     ChannelError,
     ChannelUnreachable,
@@ -99,9 +102,19 @@ class Garbage(NetworkError):
 
     __slots__ = ("status",)
 
-    def __init__(self, status: int) -> None:
-        super().__init__(f"an answer (HTTP {status}) that is no Bot API answer")
+    def __init__(self, status: int, text: str = "") -> None:
+        super().__init__(text or f"an answer (HTTP {status}) that is no Bot API answer")
         self.status = status
+
+
+class TooLarge(Garbage):
+    """An answer longer than any of the Bot API, of which only the beginning was kept."""
+
+    __slots__ = ("head",)
+
+    def __init__(self, status: int, head: bytes) -> None:
+        super().__init__(status, f"an answer (HTTP {status}) larger than a Bot API answer may be")
+        self.head = head
 
 
 def result_of(status: int, payload: bytes) -> Any:
@@ -134,21 +147,27 @@ def refusal_of(status: int, answer: dict[str, Any] | None) -> TelegramError:
 def _object(payload: bytes) -> dict[str, Any] | None:
     # Outside the handler nothing refers to the payload any more: it may echo the request, and so the token.
     try:
-        answer = json.loads(payload)
+        answer = decoded(payload)
     except (ValueError, RecursionError):
         answer = _leniently(payload)
     return answer if isinstance(answer, dict) else None
 
 
 def _leniently(payload: bytes) -> Any:
-    """Return what an answer says but for bytes that are no UTF-8 and numbers too long for Python; None for no JSON.
+    """Return what an answer says but for bytes that are no UTF-8, numbers too long for Python and values nested too
+    deeply; None for no JSON.
 
     One such update, refused with its whole batch, would keep all later ones from ever being fetched.
     """
-    try:
-        return json.loads(payload.decode("utf-8", "replace"), parse_int=_whole)
-    except (ValueError, RecursionError):
-        return None
+    text = payload.decode("utf-8", "replace")
+    for form in (str, shallow):
+        try:
+            return json.loads(form(text), parse_int=_whole)
+        except RecursionError:
+            continue
+        except ValueError:
+            return None
+    return None
 
 
 def _whole(digits: str) -> float:
@@ -212,7 +231,7 @@ def _refused_send(refused: Refused, text: str) -> ChannelError:
         return SendUncertain(f"whether Telegram took the message is unknown: it answered {refused.code}: {text}")
     if refused.code == 409:
         return ChannelUnreachable(f"Telegram answered 409: {text}")
-    return SendRefused(f"Telegram refuses the message: {refused.code} {text}")
+    return SendRefused(f"Telegram refuses the message: {refused.code} {text}", gone=refused.code == 403)
 
 
 def _token_rejected(code: int, text: str) -> TokenRejected:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
@@ -11,14 +11,14 @@ from typing import Any, Final, Literal, NamedTuple
 import anyio
 import anyio.lowlevel
 
-from config.schema import BotConfig
-from workers.channels.base import Identity, Incoming, Lane, Outgoing
+from config.schema import BotConfig, ReplySection
+from workers.channels.base import Frame, Identity, Incoming, Lane, Outgoing
 from workers.channels.incoming import lane_of, read, valid_updates
-from workers.channels.outgoing import plain_parts
+from workers.channels.outgoing import answer_parts
 from workers.clock import Clock, SystemClock
-from workers.errors import ChannelError, RateLimited, TokenInUse
+from workers.errors import ChannelError, RateLimited, SendRefused, TokenInUse
 
-Call = Literal["identify", "poll", "send"]
+Call = Literal["identify", "poll", "publish", "send", "show", "download"]
 
 BATCH: Final = 100
 FUTURE_SLACK: Final = 10
@@ -40,8 +40,9 @@ class Sent(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Its text."""
-        return str(self.outgoing.params.get("text", ""))
+        """Its text, or the caption of a document."""
+        params = self.outgoing.params
+        return str(params.get("text", params.get("caption", "")))
 
 
 @dataclass(slots=True)
@@ -132,6 +133,12 @@ class LoopbackChannel(Switches):
         self.identity = identity or Identity(0, "loopback", "Loopback")
         self.sent: list[Sent] = []
         self.typing: deque[Lane] = deque(maxlen=KEPT)
+        self.files: dict[str, bytes] = {}
+        self.frames: deque[Frame] = deque(maxlen=KEPT)
+        self.presses: deque[tuple[str, str]] = deque(maxlen=KEPT)
+        """Buttons that were answered: (callback_id, note)."""
+        self.commands: dict[str, list[tuple[str, str]]] = {}
+        """Language → the commands published in it."""
         self.acknowledged: int | None = None
         """The highest offset any poll has passed: every update below it is forgotten."""
         self.next_update_id = 1
@@ -160,6 +167,8 @@ class LoopbackChannel(Switches):
             "from": {"id": abs(chat_id) if user_id is None else user_id, "is_bot": False, "first_name": name},
             "text": text,
         }
+        if text.startswith("/"):
+            message["entities"] = [{"type": "bot_command", "offset": 0, "length": len(text.split(maxsplit=1)[0])}]
         if topic_id:
             message |= {"message_thread_id": topic_id, "is_topic_message": True}
         return self.push({"message": message})
@@ -245,12 +254,14 @@ class LoopbackChannel(Switches):
         return lane_of(update)
 
     def read(self, update: dict[str, Any]) -> Incoming | None:
-        """Understand a raw update; None when it asks for no answer. Raises UpdatePoisoned."""
-        return read(update)
+        """Understand a raw update; None when it does not concern the bot. Raises UpdatePoisoned."""
+        return read(update, self.identity)
 
-    def render(self, lane: Lane, text: str) -> list[Outgoing]:
-        """Turn an answer into parts, cut as for Telegram."""
-        return plain_parts(lane, text)
+    def render(
+        self, lane: Lane, text: str, reply: ReplySection | None = None, buttons: Sequence[tuple[str, str]] = ()
+    ) -> list[Outgoing]:
+        """Turn an answer into parts, formatted and cut as for Telegram."""
+        return answer_parts(lane, text, reply, buttons)
 
     async def send(self, outgoing: Outgoing) -> int | None:
         """Put one part into `sent`; cancelled while held, it is not delivered."""
@@ -269,9 +280,47 @@ class LoopbackChannel(Switches):
             del self.sent[: KEPT // 2]
         return message_id
 
+    async def show(self, frame: Frame) -> int | None:
+        """Remember the frame in `frames`; one that is no draft has a message of its own, with an id."""
+        failure = await self._enter("show")
+        if failure is not None and not failure.done:
+            raise failure.error
+        self.frames.append(frame)
+        if failure is not None:
+            raise failure.error
+        if frame.draft_id or frame.message_id:
+            return frame.message_id or None
+        message_id, self._next_message_id = self._next_message_id, self._next_message_id + 1
+        return message_id
+
+    async def download(self, file_id: str, limit_bytes: int) -> bytes:
+        """Return what was put into `files` under this id."""
+        if failure := await self._enter("download"):
+            raise failure.error
+        data = self.files.get(file_id)
+        if data is None or len(data) > limit_bytes:
+            raise SendRefused("the file is gone" if data is None else f"the file has more than {limit_bytes} bytes")
+        return data
+
+    def refused_formats(self) -> int:
+        """Return 0: any formatting is taken here."""
+        return 0
+
     def show_typing(self, lane: Lane) -> None:
         """Remember the lane in `typing`."""
         self.typing.append(lane)
+
+    def answer_press(self, callback_id: str, note: str = "") -> None:
+        """Remember the press in `presses`."""
+        self.presses.append((callback_id, note))
+
+    async def publish_commands(self, commands: Sequence[tuple[str, str]], language: str = "") -> None:
+        """Put the list into `commands`, or take it out."""
+        if failure := await self._enter("publish"):
+            raise failure.error
+        self.commands.pop(language, None)
+        if commands:
+            self.commands[language] = list(commands)
 
     def throttled_s(self) -> float:
         """Return 0: nobody asks for patience here."""

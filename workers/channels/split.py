@@ -16,12 +16,12 @@ EMPTY: Final = "…"
 """Sent in the place of an answer with nothing to see in it, which the server would refuse."""
 
 _PARAGRAPH: Final = re.compile(r"\n[ \t]*\n")
-_LINE: Final = re.compile(r"\n")
+LINE: Final = re.compile(r"\n")
 # Full stops of Latin scripts count before white space only; those of Chinese and Japanese stand without any.
-_SENTENCE: Final = re.compile("[.!?\u2026]+[\"'\u00bb\u201d\u2019)\\]]*(?=\\s)|[\u3002\uff01\uff1f]+")
-_WORD: Final = re.compile(r"[^\S\u00a0\u2007\u202f]")
-_BLANK: Final = frozenset("\u2800\ufffc")
-"""Characters that are no space to Unicode, yet leave a message empty in the server's eyes."""
+SENTENCE: Final = re.compile("[.!?\u2026]+[\"'\u00bb\u201d\u2019)\\]]*(?=\\s)|[\u3002\uff01\uff1f]+")
+WORD: Final = re.compile(r"[^\S\u00a0\u2007\u202f]")
+_BLANK: Final = frozenset("\u2800\ufffc\u0333\u033f\u030a")
+"""Characters that are no space to Unicode, yet leave a message empty in the server's eyes; the last three it removes."""
 
 _LONGEST_CLUSTER: Final = 64
 _ZWJ: Final = "\u200d"
@@ -36,8 +36,8 @@ def split(text: str, limit: int = LIMIT_UTF16) -> list[str]:
     """
     text = clean(text).strip()
     if len(text) * 2 <= limit or utf16_length(text) <= limit:
-        return [text] if _visible(text) else [EMPTY]
-    return [part for part in _parts(text, limit) if _visible(part)] or [EMPTY]
+        return [text] if visible(text) else [EMPTY]
+    return [part for part in _parts(text, limit) if visible(part)] or [EMPTY]
 
 
 def utf16_length(text: str) -> int:
@@ -45,14 +45,17 @@ def utf16_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _visible(text: str) -> bool:
+def visible(text: str) -> bool:
+    """Tell whether there is anything to see in text, as the server judges it."""
+    if text.isascii() and text.isprintable():
+        return bool(text) and not text.isspace()
     return any(not (c.isspace() or c in _BLANK or unicodedata.category(c) in {"Cf", "Cc"}) for c in text)
 
 
 def _parts(text: str, limit: int) -> Iterator[str]:
     start = 0
     while start < len(text):
-        end = start + _fitting(text[start : start + limit], limit)
+        end = start + fitting(text[start : start + limit], limit)
         if end < len(text):
             end = _border(text, start, end)
         if part := text[start:end].strip():
@@ -60,7 +63,7 @@ def _parts(text: str, limit: int) -> Iterator[str]:
         start = end
 
 
-def _fitting(window: str, limit: int) -> int:
+def fitting(window: str, limit: int) -> int:
     """Return how many characters from the window's start fit into limit units."""
     if window.isascii():
         return len(window)
@@ -71,22 +74,26 @@ def _border(text: str, start: int, end: int) -> int:
     """Return the best place to cut in (start, end]."""
     # A nicer border that leaves a part more than half empty is not nicer: it makes more messages.
     half = start + (end - start) // 2
-    for pattern in (_PARAGRAPH, _LINE, _SENTENCE):
-        if cut := _last(pattern, text, half, end):
-            return cut
+    for pattern in (_PARAGRAPH, LINE, SENTENCE):
+        if cut := last(pattern, text, half, end):
+            return between_clusters(text, start, cut)
     if text[end].isspace():
         return end
-    return _last(_WORD, text, start, end) or _between_clusters(text, start, end)
+    return between_clusters(text, start, last(WORD, text, start, end) or end)
 
 
-def _last(pattern: re.Pattern[str], text: str, start: int, end: int) -> int:
+def last(pattern: re.Pattern[str], text: str, start: int, end: int) -> int:
+    """Return where the last match in text[start:end] ends, 0 when there is none."""
     found = 0
     for match in pattern.finditer(text, start, end):
         found = match.end()
     return found
 
 
-def _between_clusters(text: str, start: int, end: int) -> int:
+def between_clusters(text: str, start: int, end: int) -> int:
+    """Return the last place in (start, end] where no visible character is cut apart; end when there is none near."""
+    if end >= len(text):
+        return end
     for cut in range(end, max(start, end - _LONGEST_CLUSTER), -1):
         if not _joined(text, cut, start):
             return cut

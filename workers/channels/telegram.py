@@ -7,20 +7,23 @@ acknowledges updates before anybody has them. The two hot calls build none of it
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any, Final, TypeVar
 
 from telegram import Bot, User
 from telegram.error import TelegramError
 from yarl import URL
 
-from config.schema import BotConfig, TelegramSection
-from workers.channels.base import Identity, Incoming, Lane, Outgoing
-from workers.channels.faults import Garbage, TooLate, as_refused, channel_error
-from workers.channels.incoming import is_id, lane_of, read, valid_updates
-from workers.channels.outgoing import amended, moved, plain_parts
+from config.schema import BotConfig, ReplySection, TelegramSection
+from workers.channels.base import Frame, Identity, Incoming, Lane, Outgoing
+from workers.channels.besides import Besides, Courteous
+from workers.channels.download import DOWNLOAD_S, fetched
+from workers.channels.faults import Garbage, TooLarge, TooLate, as_refused, channel_error, scrub
+from workers.channels.formats import Formats
+from workers.channels.frames import MORE_TO_COME, done_already, framed
+from workers.channels.incoming import is_id, lane_of, read, stand_in, valid_updates
+from workers.channels.outgoing import moved
 from workers.channels.transport import AiohttpRequest, json_body
-from workers.channels.typing_action import TypingAction
 from workers.clock import Clock
 from workers.errors import (
     BotInvalid,
@@ -29,6 +32,7 @@ from workers.errors import (
     RateLimited,
     SendRefused,
     TokenRejected,
+    UpdatesUnusable,
 )
 from workers.http import Http
 from workers.limits import Deadlines
@@ -52,13 +56,13 @@ POLL_SLACK_S: Final = 10.0
 
 SEND_TIMEOUT_S: Final = 30.0
 READ_TIMEOUT_S: Final = 20.0
-TYPING_TIMEOUT_S: Final = 5.0
+FRAME_TIMEOUT_S: Final = 5.0
 MAX_MOVED: Final = 256
 
 _T = TypeVar("_T")
 
 
-class TelegramChannel:
+class TelegramChannel(Courteous):
     """One bot at the Bot API. Raises BotInvalid at construction when token or base URL cannot be used at all.
 
     Every answer is waited for by the clock given, never longer than the constants above. No error, and nothing an
@@ -69,13 +73,14 @@ class TelegramChannel:
         "_bot",
         "_clock",
         "_deadlines",
+        "_formats",
+        "_identity",
         "_moved",
         "_poll_tail",
         "_poll_timeout_s",
         "_request",
         "_section",
         "_send_url",
-        "_typing",
         "_updates_url",
     )
 
@@ -86,7 +91,9 @@ class TelegramChannel:
         self._deadlines = Deadlines(clock)
         self._bot: Bot | None = None
         self._moved: dict[int, int] = {}
-        self._typing = TypingAction(self._send_typing)
+        self._formats = Formats()
+        self._identity: Identity | None = None
+        super().__init__(Besides(self._ask, self._fault, self._deadlines, self._moved))
         self._updates_url = _url(self._section, "getUpdates")
         self._send_url = _url(self._section, "sendMessage")
         self.apply(config)
@@ -110,11 +117,14 @@ class TelegramChannel:
         bot = self._bot or self._make_bot()  # not kept for this one call: it weighs 5 KiB, a fifth of an idle bot
         failure: TelegramError
         try:
-            return _identity(await self._within(READ_TIMEOUT_S, bot.get_me()))
+            me = _identity(await self._within(READ_TIMEOUT_S, bot.get_me()))
         except TelegramError as error:
             failure = error
         except (AttributeError, KeyError, TypeError, ValueError):  # it parses whatever a server says
             failure = Garbage(200)
+        else:
+            self._identity = me
+            return me
         raise self._read_fault(failure)
 
     async def poll(self, offset: int | None, *, brief: bool = False) -> list[dict[str, Any]]:
@@ -123,37 +133,34 @@ class TelegramChannel:
             await self._deadlines.wait_to_poll()
         head = b"{" if offset is None else b'{"offset":%d,' % offset
         if brief:
-            return await self._fetch(head + _BRIEF_TAIL, POLL_SLACK_S)
-        return await self._fetch(head + self._poll_tail, self._poll_timeout_s + POLL_SLACK_S)
+            return _journalable(await self._fetch(head + _BRIEF_TAIL, POLL_SLACK_S, alone=True))
+        return _journalable(await self._fetch(head + self._poll_tail, self._poll_timeout_s + POLL_SLACK_S))
 
     async def forget_pending(self) -> int | None:
         """Forget what waits at the server: ask for the newest update alone, then acknowledge it."""
         await self._deadlines.wait_to_poll()
-        newest = await self._fetch(_poll_body(offset=-1, limit=1, timeout=0), READ_TIMEOUT_S)
+        newest = valid_updates(await self._fetch(_poll_body(offset=-1, limit=1, timeout=0), READ_TIMEOUT_S))
         if not newest:
             return None
         next_offset = int(newest[-1]["update_id"]) + 1
         await self._fetch(_poll_body(offset=next_offset, limit=1, timeout=0), READ_TIMEOUT_S)
         return next_offset
 
-    async def _fetch(self, body: bytes, limit_s: float) -> list[dict[str, Any]]:
+    async def _fetch(self, body: bytes, limit_s: float, *, alone: bool = False) -> list[Any]:
         failure: TelegramError
         try:
             result = await self._within(limit_s, self._request.call(self._updates_url, body))
         except TelegramError as error:
-            failure = error
+            failure = error.with_traceback(None)  # whose frames hold the answer, and this one the error: a circle
         else:
             if isinstance(result, list):
-                return self._journalable(result)
+                return result
             failure = Garbage(200)
+            del result  # as above
+        if alone and isinstance(failure, TooLarge) and (update := stand_in(failure.head)) is not None:
+            return [update]  # asked for again, it would be as large
         fault = self._read_fault(failure)
         raise await self._confirmed(fault) if isinstance(fault, TokenRejected) else fault
-
-    def _journalable(self, result: list[Any]) -> list[dict[str, Any]]:
-        updates = valid_updates(result)
-        if len(updates) < len(result):
-            log.warning("%d entries of a batch have no usable update_id and are dropped", len(result) - len(updates))
-        return updates
 
     def lane_of(self, update: dict[str, Any]) -> Lane:
         """Return the lane of a raw update; Lane(0) when it belongs to no chat. Never raises."""
@@ -161,11 +168,17 @@ class TelegramChannel:
 
     def read(self, update: dict[str, Any]) -> Incoming | None:
         """Understand a raw update; None when it asks for no answer. Raises UpdatePoisoned."""
-        return read(update)
+        return read(update, self._identity)
 
-    def render(self, lane: Lane, text: str) -> list[Outgoing]:
-        """Turn an answer into sendMessage calls of at most 4096 UTF-16 units."""
-        return plain_parts(lane, text)
+    def render(
+        self, lane: Lane, text: str, reply: ReplySection | None = None, buttons: Sequence[tuple[str, str]] = ()
+    ) -> list[Outgoing]:
+        """Turn an answer into calls the server takes; see Channel.render."""
+        return self._formats.render(lane, text, reply, buttons)
+
+    def refused_formats(self) -> int:
+        """Return how many parts lost their formatting since this was last asked."""
+        return self._formats.refusals()
 
     async def send(self, outgoing: Outgoing) -> int | None:
         """Send one part after the later of its chat's and the bot's deadline; see Channel.send.
@@ -180,7 +193,9 @@ class TelegramChannel:
             try:
                 return await self._deliver(part)
             except TelegramError as error:
-                failure = error
+                failure = error.with_traceback(None)  # see `_fetch`
+            if part.repeatable and done_already(part.method, failure):
+                return part.params.get("message_id")
             better = self._amended(part, failure)
             if better is None:
                 break
@@ -189,15 +204,16 @@ class TelegramChannel:
 
     async def _deliver(self, part: Outgoing) -> int | None:
         url = self._send_url if part.method == "sendMessage" else _url(self._section, part.method)
-        result = await self._within(SEND_TIMEOUT_S, self._request.call(url, json_body(part.params)))
+        result = await self._within(SEND_TIMEOUT_S, self._request.deliver(url, part.params))
+        self._formats.taken(part)
         message_id = result.get("message_id") if isinstance(result, dict) else None
         return message_id if isinstance(message_id, int) and is_id(message_id) else None
 
     def _amended(self, part: Outgoing, failure: TelegramError) -> Outgoing | None:
         refused = as_refused(failure)
-        if refused is None or refused.code != 400:
+        if refused is None:
             return None
-        better = amended(part, refused.description, refused.parameters)
+        better = self._formats.amended(part, refused)
         if better is not None and better.chat_id != part.chat_id:
             log.warning("chat %d became the supergroup %d; answers go there", part.chat_id, better.chat_id)
             self._moved[part.chat_id] = better.chat_id
@@ -209,22 +225,39 @@ class TelegramChannel:
         place = self._moved.get(part.chat_id) if self._moved else None
         return part if place is None else moved(part, place)
 
-    def show_typing(self, lane: Lane) -> None:
-        """Show "typing…" for about five seconds, unless the server asked for patience; at once, never raises."""
-        self._typing.show(lane)
-
-    async def _send_typing(self, lane: Lane) -> None:
-        chat_id = self._moved.get(lane.chat_id, lane.chat_id)
-        if self._deadlines.chat_left_s(chat_id):
-            return
-        topic = {"message_thread_id": lane.topic_id} if lane.topic_id else {}
-        body = json_body({"chat_id": chat_id, "action": "typing", **topic})
+    async def show(self, frame: Frame) -> int | None:
+        """Show an answer that is not whole yet, by sendMessageDraft, sendMessage or editMessageText; see Channel.show."""
+        chat_id = self._moved.get(frame.lane.chat_id, frame.lane.chat_id)
+        if left_s := self._deadlines.chat_left_s(chat_id):
+            raise RateLimited("the chat's deadline is not there yet", retry_after_s=left_s)
+        part = self._at_its_place(framed(self.render(frame.lane, f"{frame.text} {MORE_TO_COME}")[0], frame))
+        failure: TelegramError
         try:
-            await self._within(TYPING_TIMEOUT_S, self._request.call(_url(self._section, "sendChatAction"), body))
+            return await self._within(FRAME_TIMEOUT_S, self._deliver(part))
         except TelegramError as error:
-            refused = as_refused(error)
-            if refused is not None and refused.code == 429:
-                self._deadlines.block_chat(chat_id, refused.retry_after_s)
+            failure = error
+        if done_already(part.method, failure):
+            return frame.message_id or None
+        raise self._frame_fault(failure, chat_id)
+
+    def _frame_fault(self, failure: TelegramError, chat_id: int) -> ChannelError:
+        """Return what a frame failed with. Whether the token is still known is for the answer to find out."""
+        fault = self._fault(failure)
+        if isinstance(fault, RateLimited):
+            self._deadlines.block_chat(chat_id, fault.retry_after_s)
+        return SendRefused(f"no frames here: {fault.message}") if isinstance(fault, TokenRejected) else fault
+
+    async def download(self, file_id: str, limit_bytes: int) -> bytes:
+        """Fetch a file that came with a message, within DOWNLOAD_S; see Channel.download."""
+        failure: TelegramError
+        try:
+            return await self._within(DOWNLOAD_S, fetched(self._request, self._section, file_id, limit_bytes))
+        except TelegramError as error:
+            failure = error.with_traceback(None)
+        refused = as_refused(failure)
+        if refused is not None and refused.code in {400, 404, 413}:
+            raise SendRefused(scrub(refused.description, _token(self._section)))
+        raise self._read_fault(failure)
 
     def throttled_s(self) -> float:
         """Return for how long the server has asked this bot as a whole for patience, in seconds; 0 = not at all."""
@@ -236,13 +269,19 @@ class TelegramChannel:
         self._poll_tail = _poll_body(timeout=self._poll_timeout_s, limit=BATCH)[1:]
 
     async def close(self) -> None:
-        """End the typing action; the session is the fleet's. The channel may be used again."""
-        await self._typing.close()
+        """End what is under way in the background; the session is the fleet's. The channel may be used again."""
+        await self._besides.close()
+
+    async def _ask(self, method: str, params: dict[str, Any], limit_s: float) -> Any:
+        return await self._within(limit_s, self._request.call(_url(self._section, method), json_body(params)))
 
     async def _within(self, limit_s: float, call: Awaitable[_T]) -> _T:
         with self._clock.deadline(limit_s):
             return await call
         raise TooLate(f"no answer within {limit_s:g} s")
+
+    def _fault(self, failure: TelegramError) -> ChannelError:
+        return channel_error(failure, _token(self._section), sending=True)
 
     def _read_fault(self, failure: TelegramError) -> ChannelError:
         fault = channel_error(failure, _token(self._section), sending=False)
@@ -251,7 +290,7 @@ class TelegramChannel:
         return fault
 
     async def _send_fault(self, failure: TelegramError, chat_id: int) -> ChannelError:
-        fault = channel_error(failure, _token(self._section), sending=True)
+        fault = self._fault(failure)
         if isinstance(fault, RateLimited):
             self._deadlines.block_chat(chat_id, fault.retry_after_s)
         if not isinstance(fault, TokenRejected):
@@ -269,6 +308,15 @@ class TelegramChannel:
         except ChannelError as fault:
             return fault
         return otherwise or ChannelUnreachable(f"{rejected.message}; yet getMe knows it", "it is tried again")
+
+
+def _journalable(result: list[Any]) -> list[dict[str, Any]]:
+    updates = valid_updates(result)
+    if result and not updates:
+        raise UpdatesUnusable("Telegram sends only updates without a usable update_id", result)
+    if len(updates) < len(result):
+        log.warning("%d entries of a batch have no usable update_id and are dropped", len(result) - len(updates))
+    return updates
 
 
 def _token(section: TelegramSection) -> str:

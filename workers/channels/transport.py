@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 import aiohttp
-from telegram.error import NetworkError
+from telegram.error import NetworkError, TelegramError
 from telegram.request import BaseRequest, RequestData
 from yarl import URL
 
-from workers.channels.faults import Garbage, TooLate, Unsent, check_answer, result_of
+from workers.channels.faults import Refused, TooLarge, TooLate, Unsent, check_answer, result_of
+from workers.channels.outgoing import wire
+from workers.encoding import encoded
 from workers.http import BROKEN, CONNECT_TIMEOUT_S, LARGE_BYTES, NEVER_LEFT, Http, reason_of
 
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 """More than a batch of 100 updates is, each of the longest text there is in JSON escapes, and the message it replies to.
 A larger one is not read: the next poll asks for a single update."""
 
+HEAD_BYTES: Final = 1024
+"""Of an answer that is too large: it begins with the id of its first update."""
+
 HOT_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_S)
 """Hot calls are bounded as a whole by their caller's clock; here only what can be told to have never left."""
-
-_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-# Made once: `json.dumps` makes an encoder at each call that has options.
 
 _JSON_HEADERS: Final = {"Content-Type": "application/json"}
 _DEFAULT_S: Final = 20.0
@@ -60,6 +61,35 @@ class AiohttpRequest(BaseRequest):
             return result_of(status, payload)
         async with self._http.large:
             return result_of(status, payload)
+
+    async def fetch(self, url: URL, limit_bytes: int) -> tuple[int, bytes]:
+        """Return status and body of a file. Raises Refused for one that is larger. Bounded by the caller."""
+        failure: TelegramError
+        try:
+            answer = await self._http.request("GET", url, timeout=HOT_TIMEOUT)
+            try:
+                pieces, size = [], 0
+                async for piece in answer.content.iter_any():
+                    pieces.append(piece)
+                    size += len(piece)
+                    if size > limit_bytes:
+                        break
+                else:
+                    return answer.status, b"".join(pieces)
+                failure = Refused(413, f"the file has more than {limit_bytes} bytes")
+            finally:
+                answer.release()
+        except BROKEN as error:
+            failure = _failure_of(error)
+        raise failure
+
+    async def deliver(self, url: URL, params: Mapping[str, Any]) -> Any:
+        """Post parameters as `call` does, those that begin with _ left out, but the file in `_file` uploaded with them."""
+        file = params.get("_file")
+        if not isinstance(file, dict):
+            return await self.call(url, json_body(wire(params)))
+        status, payload = await self._exchange("POST", url, _upload(wire(params), file), None, HOT_TIMEOUT)
+        return result_of(status, payload)
 
     async def do_request(
         self,
@@ -115,18 +145,18 @@ class AiohttpRequest(BaseRequest):
 
 async def _body_of(answer: aiohttp.ClientResponse) -> bytes:
     length = answer.content_length
-    if length is not None and length > MAX_ANSWER_BYTES:
-        answer.close()
-        raise Garbage(answer.status)
     if length is not None and length <= MAX_ANSWER_BYTES and "Content-Encoding" not in answer.headers:
         return await answer.read()
+    most = MAX_ANSWER_BYTES if length is None or length <= MAX_ANSWER_BYTES else HEAD_BYTES
     parts, size = [], 0
     try:
         async for part in answer.content.iter_any():
             parts.append(part)
             size += len(part)
-            if size > MAX_ANSWER_BYTES:
-                raise Garbage(answer.status)
+            if size > most:
+                head = b"".join(parts)[:HEAD_BYTES]
+                parts.clear()  # the error knows this frame: what lies here would stay as long as it
+                raise TooLarge(answer.status, head)
     finally:
         answer.release()  # closes the connection when not everything was read
     return b"".join(parts)
@@ -147,9 +177,18 @@ def _form(request_data: RequestData) -> tuple[bytes | aiohttp.FormData, dict[str
     return form, None
 
 
+def _upload(params: Mapping[str, Any], file: Mapping[str, Any]) -> aiohttp.FormData:
+    form = aiohttp.FormData(default_to_multipart=True)
+    for name, value in params.items():
+        form.add_field(name, value if isinstance(value, str) else encoded(value).decode())
+    data = str(file.get("text", "")).encode("utf-8", "replace")
+    form.add_field(str(file.get("field")), data, filename=str(file.get("name")), content_type="text/markdown")
+    return form
+
+
 def json_body(parameters: Mapping[str, Any]) -> bytes:
     """Return parameters as the bytes of a JSON object; a lone surrogate somewhere in them becomes "?"."""
-    return _encode(parameters).encode("utf-8", "replace")
+    return encoded(parameters)
 
 
 def _failure_of(error: Exception) -> NetworkError:
