@@ -1,4 +1,4 @@
-"""Every provider keeps one contract; `openai` reads a real server as the official client does."""
+"""Every provider keeps one contract, over every wire; `openai` reads a real server as the official client does."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from console.sandbox.completions import Counted
 from console.sandbox.server import Sandbox
 from tests.waiting import eventually
 from workers.clock import ManualClock, SystemClock
-from workers.errors import ProviderError, ProviderRefused, ProviderTimeout, ProviderUnavailable
+from workers.errors import AnswerUnusable, ProviderError, ProviderRefused, ProviderTimeout, ProviderUnavailable
 from workers.http import Http
 from workers.llm import PROVIDERS, Providers
-from workers.llm.base import Completion, CompletionRequest, Message, Provider
+from workers.llm.base import Completion, CompletionRequest, Message, Provider, Usage
 
 pytestmark = pytest.mark.anyio
 
@@ -49,19 +49,26 @@ def asking(text: str, **more: object) -> CompletionRequest:
     return CompletionRequest(model="double", messages=messages, **more)  # type: ignore[arg-type]
 
 
-def openai_section(sandbox: Sandbox) -> LlmSection:
-    return LlmSection(provider="openai", model="double", base_url=sandbox.model_url, api_key=Secret(KEY))
+def section_of(name: str, sandbox: Sandbox) -> LlmSection:
+    if name == "echo":
+        return LlmSection(provider="echo")
+    return LlmSection(provider=name, model="double", base_url=sandbox.model_url, api_key=Secret(KEY))
 
 
 @pytest.fixture(params=sorted(PROVIDERS))
 def provider(request: pytest.FixtureRequest, sandbox: Sandbox, http: Http) -> Provider:
-    section = LlmSection(provider="echo") if request.param == "echo" else openai_section(sandbox)
-    return Providers(http, SystemClock()).get(section)
+    return Providers(http, SystemClock()).get(section_of(request.param, sandbox))
+
+
+@pytest.fixture(params=["anthropic", "openai"])
+def section(request: pytest.FixtureRequest, sandbox: Sandbox) -> LlmSection:
+    """A model at the other end of a wire."""
+    return section_of(request.param, sandbox)
 
 
 @pytest.fixture
-def openai(sandbox: Sandbox, http: Http) -> Provider:
-    return Providers(http, SystemClock()).get(openai_section(sandbox))
+def remote(section: LlmSection, http: Http) -> Provider:
+    return Providers(http, SystemClock()).get(section)
 
 
 async def whole(provider: Provider, request: CompletionRequest) -> Completion:
@@ -114,7 +121,7 @@ async def test_bots_with_one_endpoint_and_key_share_a_provider_others_do_not(htt
 
 async def test_an_unknown_provider_names_the_known(http: Http) -> None:
     """A provider that does not exist is refused with a list of those that do."""
-    with pytest.raises(ProviderRefused, match=r"nobody.*echo, openai"):
+    with pytest.raises(ProviderRefused, match=r"nobody.*anthropic, echo, openai"):
         Providers(http, SystemClock()).get(LlmSection(provider="nobody"))
 
 
@@ -158,29 +165,31 @@ async def test_echo_fails_when_asked_to(http: Http) -> None:
         await echo.complete(asking("x", options={"fail_rate": 1}))
 
 
-# --- openai -----------------------------------------------------------------------------------------------------
+# --- over a wire ------------------------------------------------------------------------------------------------
 
 
 @both
-async def test_the_request_is_what_the_server_needs(sandbox: Sandbox, openai: Provider, ask: Ask) -> None:
+async def test_the_request_is_what_the_server_needs(sandbox: Sandbox, remote: Provider, ask: Ask) -> None:
     """Roles, parameters, options and the key go out; options cannot replace the messages."""
     request = asking("hi", temperature=0.5, max_output_tokens=7, options={"seed": 3, "messages": []})
-    await ask(openai, request)
+    await ask(remote, request)
     call = sandbox.model.calls[-1]
-    assert call.authorization == f"Bearer {KEY}"
+    assert call.api_key == KEY
     assert call.body["temperature"] == 0.5
     assert call.body["max_tokens"] == 7
     assert call.body["seed"] == 3
-    assert [m["role"] for m in call.body["messages"]] == ["system", "user"]
+    assert [m["role"] for m in call.messages if m["role"] != "system"] == ["user"]
+    assert call.told() == 3
 
 
 @pytest.mark.parametrize("text", TEXTS)
-async def test_the_official_client_reads_the_same(sandbox: Sandbox, openai: Provider, text: str) -> None:
+async def test_the_official_client_reads_the_same(sandbox: Sandbox, http: Http, text: str) -> None:
     """The openai SDK and ours agree on text, tokens and finish reason, streamed and not."""
     from openai import AsyncOpenAI
 
+    remote = Providers(http, SystemClock()).get(section_of("openai", sandbox))
     sandbox.model.usage = Counted(11, 7)
-    ours = [await whole(openai, asking(text)), await streamed(openai, asking(text))]
+    ours = [await whole(remote, asking(text)), await streamed(remote, asking(text))]
     async with AsyncOpenAI(base_url=sandbox.model_url, api_key=KEY, max_retries=0) as client:
         messages = [{"role": "user", "content": text}]
         plain = await client.chat.completions.create(model="double", messages=messages)
@@ -213,47 +222,51 @@ async def test_the_official_client_reads_the_same(sandbox: Sandbox, openai: Prov
         ("garbage", {"form": "html"}, ProviderUnavailable),
         ("garbage", {"form": "empty"}, ProviderUnavailable),
         ("garbage", {"form": "truncated"}, ProviderUnavailable),
+        ("server_error", {"status": 529}, ProviderUnavailable),
         ("cut", {}, ProviderUnavailable),
+        ("truncate", {}, ProviderUnavailable),
         ("malformed_chunk", {}, ProviderUnavailable),
     ],
 )
 async def test_every_fault_of_the_server_has_its_error(
-    sandbox: Sandbox, openai: Provider, ask: Ask, kind: str, options: dict[str, object], expected: type[ProviderError]
+    sandbox: Sandbox, remote: Provider, ask: Ask, kind: str, options: dict[str, object], expected: type[ProviderError]
 ) -> None:
     """Refusals are final, outages may be tried again; no error text holds the key."""
     sandbox.model.faults.fail("chat", kind, **options)
     with pytest.raises(expected) as caught:
-        await ask(openai, asking("one two three four five six"))
+        await ask(remote, asking("one two three four five six"))
     assert KEY not in repr(caught.value) + str(caught.value)
     assert caught.value.retry_after_s == (3 if kind == "flood" else None)
-    assert (await ask(openai, asking("again"))).text == "again"
+    assert (await ask(remote, asking("again"))).text == "again"
 
 
-async def test_an_error_inside_a_stream_is_a_failure(sandbox: Sandbox, openai: Provider) -> None:
+async def test_an_error_inside_a_stream_is_a_failure(sandbox: Sandbox, remote: Provider) -> None:
     """A server that breaks off with an error object in mid-answer gave no answer."""
     sandbox.model.faults.fail("chat", "error_chunk")
     with pytest.raises(ProviderUnavailable):
-        await streamed(openai, asking("one two three four"))
+        await streamed(remote, asking("one two three four"))
 
 
 @both
-async def test_an_empty_answer_is_a_failure(sandbox: Sandbox, openai: Provider, ask: Ask) -> None:
+async def test_an_empty_answer_is_a_failure(sandbox: Sandbox, remote: Provider, ask: Ask) -> None:
     """Nothing, or only blanks, is not an answer anybody can be sent."""
     sandbox.model.script("  \n")
     with pytest.raises(ProviderUnavailable, match="answered nothing"):
-        await ask(openai, asking("x"))
+        await ask(remote, asking("x"))
 
 
 @both
-async def test_a_silent_server_is_a_timeout(sandbox: Sandbox, http: Http, clock: ManualClock, ask: Ask) -> None:
+async def test_a_silent_server_is_a_timeout(
+    sandbox: Sandbox, section: LlmSection, http: Http, clock: ManualClock, ask: Ask
+) -> None:
     """The whole call is bounded, by the clock held in hand."""
     sandbox.model.faults.fail("chat", "hang")
-    openai = Providers(http, clock).get(openai_section(sandbox))
+    remote = Providers(http, clock).get(section)
     errors: list[BaseException] = []
 
     async def one() -> None:
         with pytest.raises(ProviderTimeout) as caught:
-            await ask(openai, asking("x", timeout_s=30.0))
+            await ask(remote, asking("x", timeout_s=30.0))
         errors.append(caught.value)
 
     async with anyio.create_task_group() as group:
@@ -266,21 +279,76 @@ async def test_a_silent_server_is_a_timeout(sandbox: Sandbox, http: Http, clock:
 
 
 @both
-async def test_cancelling_closes_the_connection(sandbox: Sandbox, http: Http, openai: Provider, ask: Ask) -> None:
+async def test_cancelling_closes_the_connection(sandbox: Sandbox, http: Http, remote: Provider, ask: Ask) -> None:
     """A cancelled call leaves no connection behind in the pool's use."""
     sandbox.model.faults.fail("chat", "hang")
     async with anyio.create_task_group() as group:
-        group.start_soon(ask, openai, asking("x"))
+        group.start_soon(ask, remote, asking("x"))
         await sandbox.model.called(1)
         group.cancel_scope.cancel()
     connector = http.session.connector
     assert connector is not None
     assert len(connector._acquired) == 0
-    assert (await ask(openai, asking("next"))).text == "next"
+    assert (await ask(remote, asking("next"))).text == "next"
 
 
-async def test_nobody_there(http: Http) -> None:
+async def test_nobody_there(section: LlmSection, http: Http) -> None:
     """A refused connection says host and port."""
-    section = LlmSection(provider="openai", base_url="http://127.0.0.1:9/v1")
+    section = section.model_copy(update={"base_url": "http://127.0.0.1:9/v1"})
     with pytest.raises(ProviderUnavailable, match=r"127\.0\.0\.1:9"):
         await Providers(http, SystemClock()).get(section).complete(asking("x"))
+
+
+@both
+@pytest.mark.parametrize("kind", ["gzip", "wrong_type"])
+async def test_a_good_answer_in_odd_packing_is_taken(sandbox: Sandbox, remote: Provider, ask: Ask, kind: str) -> None:
+    """Compressed, or under a content type that is not its own."""
+    sandbox.model.faults.fail("chat", kind)
+    assert (await ask(remote, asking("one two three"))).text == "one two three"
+    assert sandbox.model.faults.struck("chat") == 1
+
+
+@both
+async def test_an_answer_without_end_is_left(sandbox: Sandbox, http: Http, remote: Provider, ask: Ask) -> None:
+    """It is given up at a bound, not gathered until the memory is full; the server is there all the same."""
+    sandbox.model.faults.fail("chat", "endless")
+    with pytest.raises(AnswerUnusable):
+        await ask(remote, asking(f"{'x' * 500_000} {'y' * 10_000}"))
+    connector = http.session.connector
+    assert connector is not None
+    assert len(connector._acquired) == 0
+
+
+@both
+async def test_usage_holds_what_came_from_the_cache(sandbox: Sandbox, remote: Provider, ask: Ask) -> None:
+    """input_tokens counts all that was read, cached_tokens those of them that were cheaper."""
+    sandbox.model.usage = Counted(100, 7, 80)
+    assert (await ask(remote, asking("hi"))).usage == Usage(100, 7, 80)
+
+
+@pytest.mark.parametrize(("after_pieces", "last"), [(0, "the model said nothing within 10 s"), (1, "three")])
+async def test_the_first_token_has_a_deadline_of_its_own(
+    sandbox: Sandbox, section: LlmSection, http: Http, clock: ManualClock, after_pieces: int, last: str
+) -> None:
+    """A server that greets and then says nothing is given up after first_token_timeout_s; later pauses are not."""
+    remote = Providers(http, clock).get(section)
+    request = asking("one two three", timeout_s=60.0, first_token_timeout_s=10.0)
+    heard: list[str] = []
+
+    async def one() -> None:
+        try:
+            async for chunk in remote.stream(request):
+                heard.append(chunk.text)
+        except ProviderTimeout as error:
+            heard.append(error.message)
+
+    fault = sandbox.model.faults.fail("chat", "hold_between", after_pieces=after_pieces)
+    async with anyio.create_task_group() as group:
+        group.start_soon(one)
+        await fault.reached()
+        await eventually(lambda: len(heard) == after_pieces)
+        await clock.advance(9.9)
+        assert len(heard) == after_pieces
+        await clock.advance(0.2)
+        fault.release()
+        await eventually(lambda: last in heard)

@@ -1,4 +1,4 @@
-"""One message becomes one answer: remember → prompt → ask → answer."""
+"""One message becomes one answer: remember → prompt → ask (and let tools be called) → answer."""
 
 from __future__ import annotations
 
@@ -9,32 +9,33 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from config.vocabulary import Condition
-from workers.backoff import delay_s
 from workers.chat import memory, prompt
-from workers.errors import ProviderError, ProviderRefused, RequestRefused
-from workers.llm.base import Completion, CompletionRequest
+from workers.chat.prompt import Variables
+from workers.chat.rounds import Conversed, converse
+from workers.errors import AnswerUnusable, ProviderError, RequestRefused
+from workers.llm.base import Completion, CompletionRequest, Image
+from workers.tools.base import ToolContext
+from workers.tools.toolbox import has_tools
 
 if TYPE_CHECKING:
-    from config.schema import LlmSection
     from config.snapshot import BotSpec
     from store.partition import Partition
     from workers.channels.base import Incoming
+    from workers.chat.memory import Remembered
+    from workers.chat.summary import Summaries
     from workers.clock import Clock
-    from workers.llm import Providers
+    from workers.llm.asking import Asker, Listener
+    from workers.tools.toolbox import Toolboxes
 
 logger = logging.getLogger(__name__)
 
-TRIES: Final = 3
-RETRY_BASE_S: Final = 0.5
 LONGEST_ANSWER: Final = 32_768
 """Characters of one answer, eight messages of Telegram's. More is cut off: a model that does not end must neither
 fill our memory, nor the database, nor its history, nor somebody's chat."""
 
 LONGEST_QUESTION: Final = 32_768
-"""Characters of one question, of which people write 4,096 at most: it goes along with every later one."""
-
-LONGEST_WAIT_S: Final = 20.0
-"""A server that asks for more patience than this gets no second try: a person is waiting."""
+"""Characters of one question, of which people write 4,096 at most, beside what is read out of files: it goes along with
+every later one."""
 
 Report = Callable[[Condition, bool, str], None]
 Elsewhere = AbstractAsyncContextManager[None]
@@ -43,7 +44,11 @@ _HERE: Final = nullcontext()
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is to be said. completion is None when no answer could be had: text is then the bot's error_text."""
+    """What is to be said. completion is None when no answer could be had: text is then the bot's error_text.
+
+    away says that the model is out of reach, so that the next message would fare no better; suggestions are what may be
+    said next.
+    """
 
     question: str
     text: str
@@ -51,77 +56,119 @@ class Answer:
     completion: Completion | None
     error: str
     latency_s: float
+    away: bool = False
+    suggestions: tuple[str, ...] = ()
 
 
 class Engine:
-    """Answers messages of any bot; holds no state of any."""
+    """Answers messages of any bot; holds no state of any. Without toolboxes nobody has tools, without summaries nothing is
+    condensed.
+    """
 
-    def __init__(self, providers: Providers, clock: Clock) -> None:
-        self._providers = providers
+    def __init__(
+        self, asker: Asker, clock: Clock, toolboxes: Toolboxes | None = None, summaries: Summaries | None = None
+    ) -> None:
+        self.asker = asker
+        self.toolboxes = toolboxes
+        self.summaries = summaries
         self._clock = clock
 
     async def answer(
-        self, spec: BotSpec, partition: Partition, incoming: Incoming, report: Report, elsewhere: Elsewhere = _HERE
+        self,
+        spec: BotSpec,
+        partition: Partition,
+        incoming: Incoming,
+        report: Report,
+        elsewhere: Elsewhere = _HERE,
+        listener: Listener | None = None,
+        *,
+        images: tuple[Image, ...] = (),
+        model: str = "",
     ) -> Answer:
         """Answer one message by the configuration as it is now; elsewhere is entered while the model is waited for.
 
+        With a listener the answer is streamed to it while it is made. model is asked in place of the configured one.
         Never raises a ProviderError: an answer that cannot be had becomes the error text, with `error` set.
         Raises StoreError when the history cannot be read. Cancelling is safe.
         """
         config, began = spec.config, self._clock.monotonic()
-        history = await memory.remember(config.memory, partition, config.client_id, incoming.lane.conversation_id)
-        question = incoming.text
-        if len(question) > LONGEST_QUESTION:
-            logger.warning("a message of %d characters was cut to %d", len(question), LONGEST_QUESTION)
-            question = f"{question[: LONGEST_QUESTION - 1]}…"
-        request = prompt.build(config, history, question)
+        conversation_id, user_id = incoming.lane.conversation_id, _user(incoming)
+        remembered = await memory.remember(config.memory, partition, config.client_id, conversation_id, user_id)
+        read = config.media.max_document_chars if incoming.attachments else 0
+        question = _bounded_question(incoming.text, LONGEST_QUESTION + read)
+        variables = Variables(config.name or spec.bot_id, incoming.user_name, self._clock.now(), config.time_zone)
+        request = prompt.build(config, remembered, question, variables=variables, images=images, model=model)
         async with elsewhere:
-            completion, error = await self._ask(config.llm, request, report)
+            conversed, error, away = await self._ask(spec, partition, incoming, request, report, listener)
+        took_s = self._clock.monotonic() - began
+        if conversed is None:
+            return Answer(question, config.reply.error_text, config.llm.provider, None, error, took_s, away)
+        self._condense(spec, partition, conversation_id, user_id, remembered)
+        completion = _bounded(conversed.completion)
         return Answer(
-            question=question,
-            text=completion.text if completion else config.reply.error_text,
-            provider=config.llm.provider,
-            completion=completion,
-            error=error,
-            latency_s=self._clock.monotonic() - began,
+            question, completion.text, conversed.provider, completion, "", took_s, suggestions=conversed.suggestions
         )
 
-    async def _ask(self, llm: LlmSection, request: CompletionRequest, report: Report) -> tuple[Completion | None, str]:
-        """Ask by rule; return the completion, or None and what went wrong the last time. Only the outcome is reported."""
+    async def _ask(
+        self,
+        spec: BotSpec,
+        partition: Partition,
+        incoming: Incoming,
+        request: CompletionRequest,
+        report: Report,
+        listener: Listener | None,
+    ) -> tuple[Conversed | None, str, bool]:
+        """Return the answer, or None, what went wrong and whether the model is out of reach. Reports the outcome."""
         try:
-            completion = await self._insist(llm, request)
-        except RequestRefused as error:
+            conversed = await self._converse(spec, partition, incoming, request, listener)
+        except (RequestRefused, AnswerUnusable) as error:
             report(Condition.MODEL_REACHABLE, True, "")
-            return None, str(error)
+            return None, str(error), False
         except ProviderError as error:
             report(Condition.MODEL_REACHABLE, False, str(error))
-            return None, str(error)
-        report(Condition.MODEL_REACHABLE, True, "")
-        return completion, ""
+            return None, str(error), True
+        instead = f"{conversed.completion.model} answers in its place: {conversed.why}" if conversed.link else ""
+        report(Condition.MODEL_REACHABLE, True, instead)
+        return conversed, "", False
 
-    async def _insist(self, llm: LlmSection, request: CompletionRequest) -> Completion:
-        """Ask up to TRIES times. Raises the last ProviderError."""
-        tries = 0
-        while True:
-            try:
-                return _bounded(await self._providers.get(llm).complete(request))
-            except ProviderError as error:
-                wait_s = self._wait_s(error, tries)
-                if wait_s is None:
-                    raise
-                logger.debug("the model gave no answer, trying again in %.1f s: %s", wait_s, error)
-            await self._clock.sleep(wait_s)
-            tries += 1
+    async def _converse(
+        self,
+        spec: BotSpec,
+        partition: Partition,
+        incoming: Incoming,
+        request: CompletionRequest,
+        listener: Listener | None,
+    ) -> Conversed:
+        """Return the answer, by way of tools where the bot has any. Raises ProviderError."""
+        chain = spec.config.llm.chain()
+        if self.toolboxes is None or not has_tools(spec.config):
+            asked = await self.asker.ask(chain, request, listener)
+            usage = asked.completion.usage
+            return Conversed(asked.completion, usage, asked.provider, link=asked.link, why=asked.why)
+        context = ToolContext(
+            partition, spec.config.client_id, incoming.lane.conversation_id, _user(incoming), incoming.update_id, spec,
+            self._clock.now(),
+        )  # fmt: skip
+        return await converse(
+            self.asker, chain, request, self.toolboxes.of(spec), context, spec.config.limits, listener
+        )
 
-    @staticmethod
-    def _wait_s(error: ProviderError, tries: int) -> float | None:
-        """Return how long to wait before the next try; None when there is to be none."""
-        if isinstance(error, ProviderRefused) or tries == TRIES - 1:
-            return None
-        asked = error.retry_after_s
-        if asked is not None and asked > LONGEST_WAIT_S:
-            return None
-        return max(asked or 0.0, delay_s(tries, base_s=RETRY_BASE_S))
+    def _condense(
+        self, spec: BotSpec, partition: Partition, conversation_id: str, user_id: str, remembered: Remembered
+    ) -> None:
+        if self.summaries is not None and remembered.condense_upto is not None:
+            self.summaries.want(spec, partition, conversation_id, user_id, remembered.condense_upto)
+
+
+def _user(incoming: Incoming) -> str:
+    return "" if incoming.user_id is None else str(incoming.user_id)
+
+
+def _bounded_question(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    logger.warning("a message of %d characters was cut to %d", len(text), most)
+    return f"{text[: most - 1]}…"
 
 
 def _bounded(completion: Completion) -> Completion:

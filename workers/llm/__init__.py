@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from workers.llm.base import Provider
 
 PROVIDERS: Final = {
+    "anthropic": "workers.llm.anthropic:AnthropicProvider",
     "echo": "workers.llm.echo:EchoProvider",
     "openai": "workers.llm.openai:OpenAIProvider",
 }

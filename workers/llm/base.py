@@ -1,20 +1,51 @@
-"""What every provider promises. Implementations: `openai`, `echo`; `workers/llm/__init__.py` registers them."""
+"""What every provider promises. Implementations: `openai`, `anthropic`, `echo`; `workers/llm/__init__.py` registers them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from config.vocabulary import Role
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """One message as a model sees it."""
+class Image:
+    """A picture a message carries."""
+
+    media_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as a model is told of it; parameters is the JSON Schema of its arguments."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """What a model asks for. arguments is JSON text as the model wrote it, which need not be valid."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Message(NamedTuple):
+    """One message as a model sees it. tool_calls belong to an answer, tool_call_id to the result of one.
+
+    A turn makes twenty: a frozen dataclass of five fields would cost three times as much.
+    """
 
     role: Role
     content: str
+    images: tuple[Image, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +67,8 @@ class CompletionRequest:
     max_output_tokens: int | None = None
     timeout_s: float = 60.0
     options: dict[str, Any] = field(default_factory=dict)
+    tools: tuple[ToolSpec, ...] = ()
+    first_token_timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +79,7 @@ class Completion:
     usage: Usage
     model: str
     finish_reason: str = "stop"
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +100,6 @@ class Provider(Protocol):
         """Ask for a whole answer. Raises ProviderUnavailable, ProviderTimeout, ProviderRefused."""
         ...
 
-    def stream(self, request: CompletionRequest) -> AsyncIterator[Chunk]:
+    def stream(self, request: CompletionRequest) -> AsyncGenerator[Chunk, None]:
         """Ask for an answer piece by piece; raises like `complete`, also in the middle of the answer."""
         ...

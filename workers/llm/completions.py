@@ -3,44 +3,42 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any
 
 from store.texts import storable
-from workers.errors import ProviderUnavailable
-from workers.llm.base import Completion, Usage
+from workers.llm.base import Completion, ToolCall, Usage
+from workers.llm.reading import Call, Words, called, count, cut_off, finished, other_shape, parsed
 from workers.llm.refusals import Refusals
 
-MAX_TEXT: Final = 4 * 1024 * 1024
-"""Characters of one streamed answer; no chat takes more, and a server must not fill our memory."""
-
-
-LONGEST_WORD: Final = 200
-"""Characters of the model's name and of the reason of its end: they are stored with every turn, and shown."""
+NOT_SPOKEN = frozenset({"role", "content", "refusal"})
+"""Keys of a delta that may stand in it without a word having been said."""
 
 
 def read_whole(raw: bytes, model: str, refusals: Refusals) -> Completion:
     """Read a whole answer. Raises ProviderUnavailable when it holds none, or the error the server put in its place."""
-    body = _parsed(raw)
+    body = parsed(raw)
     if body.get("error"):
         raise refusals.of_object(body["error"])
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, dict):
-        raise ProviderUnavailable("the model's server answered JSON of another shape")
-    text = storable(_text_of(choice.get("message")))
-    return _completion(text, _usage(body.get("usage")), body.get("model") or model, choice.get("finish_reason"))
+        raise other_shape()
+    message = choice.get("message")
+    text, calls = storable(_text_of(message)), _calls_of(message)
+    return finished(text, _usage(body.get("usage")), body.get("model") or model, choice.get("finish_reason"), calls)
 
 
 class Gathering:
-    """What a stream has said so far. `done` once the server has said that this was all."""
+    """What a stream has said so far. `begun` once a first token came, `done` once the server has said that this was all."""
 
-    __slots__ = ("_finish", "_half", "_model", "_refusals", "_size", "_texts", "_usage", "done")
+    __slots__ = ("_calls", "_finish", "_model", "_places", "_refusals", "_usage", "_words", "begun", "done")
 
     def __init__(self, model: str, refusals: Refusals) -> None:
+        self.begun = False
         self.done = False
-        self._texts: list[str] = []
-        self._size = 0
-        self._half = ""
+        self._words = Words()
+        self._calls: list[Call] = []
+        self._places: dict[Any, Call] = {}
         self._model: Any = model
         self._usage = Usage()
         self._finish: Any = None
@@ -54,7 +52,7 @@ class Gathering:
         if data.startswith(b"[DONE]"):
             self.done = True
             return ""
-        chunk = _parsed(data)
+        chunk = parsed(data)
         if chunk.get("error"):
             raise self._refusals.of_object(chunk["error"])
         if chunk.get("usage"):
@@ -69,50 +67,60 @@ class Gathering:
         if choice.get("index"):
             return ""  # a second answer nobody asked for
         self._finish = choice.get("finish_reason") or self._finish
-        text = _text_of(choice.get("delta"))
-        if self._half or not text.isascii():
-            text = self._joined(text)
-        if text:
-            self._texts.append(text)
-            self._size += len(text)
-            if self._size > MAX_TEXT:
-                raise ProviderUnavailable(f"the model's answer does not end (more than {MAX_TEXT} characters)")
+        delta = choice.get("delta")
+        if not isinstance(delta, dict):
+            return ""
+        if "tool_calls" in delta:
+            self._take_calls(delta["tool_calls"])
+        text = self._words.take(_text_of(delta))
+        if not self.begun:  # thoughts, which are not shown, are a sign of life all the same
+            self.begun = bool(text) or any(value for name, value in delta.items() if name not in NOT_SPOKEN)
         return text
 
-    def _joined(self, text: str) -> str:
-        """Keep back the first half of a character that was cut in two (an emoji in JSON escapes) for its second."""
-        text = self._half + text
-        self._half = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        return storable(text.removesuffix(self._half) if self._half else text)
+    def _take_calls(self, deltas: Any) -> None:
+        for delta in deltas if isinstance(deltas, list) else ():
+            if isinstance(delta, dict):
+                self._take_call(delta)
+
+    def _take_call(self, delta: dict[str, Any]) -> None:
+        """Add a piece to the call it belongs to. Some servers give each call the same index, or none, but an id."""
+        function = delta.get("function")
+        function = function if isinstance(function, dict) else {}
+        place, call_id = delta.get("index"), delta.get("id")
+        place = place if isinstance(place, int) else None
+        call = self._places.get(place)
+        if call is None or (call_id and call.id and call_id != call.id):
+            call = self._places[place] = Call(call_id, function.get("name"))
+            self._calls.append(call)
+        piece = _arguments(function.get("arguments"))
+        if piece:
+            call.arguments.append(piece)
+        self._words.grow(len(piece) + 1)
 
     def completion(self) -> Completion:
         """Return the whole answer. Raises ProviderUnavailable when the stream ended early or said nothing."""
         if not self.done and not self._finish:
-            raise ProviderUnavailable("the model's answer was cut off")
-        return _completion("".join(self._texts), self._usage, self._model, self._finish)
+            raise cut_off()
+        return finished(self._words.whole(), self._usage, self._model, self._finish, called(self._calls))
 
 
-def _completion(text: str, usage: Usage, model: Any, finish: Any) -> Completion:
-    model, finish = _word(model), _word(finish)
-    if not text.strip():
-        why = "; raise [llm] max_output_tokens" if finish == "length" else ""
-        raise ProviderUnavailable(f"the model answered nothing (finish_reason {finish or 'unknown'}{why})")
-    return Completion(text, usage, model, finish or "stop")
+def _calls_of(message: Any) -> tuple[ToolCall, ...]:
+    said = message.get("tool_calls") if isinstance(message, dict) else None
+    calls = []
+    for each in said if isinstance(said, list) else ():
+        function = each.get("function") if isinstance(each, dict) else None
+        if isinstance(function, dict):
+            call = Call(each.get("id"), function.get("name"))
+            call.arguments.append(_arguments(function.get("arguments")))
+            calls.append(call)
+    return called(calls)
 
 
-def _word(said: Any) -> str:
-    """Return a server's name for something as text that can be stored, bounded; "" for none."""
-    return storable(str(said or "")[:LONGEST_WORD])
-
-
-def _parsed(raw: bytes) -> dict[str, Any]:
-    try:
-        parsed = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise ProviderUnavailable("the model's server answered what is not JSON") from None
-    if not isinstance(parsed, dict):
-        raise ProviderUnavailable("the model's server answered JSON of another shape")
-    return parsed
+def _arguments(said: Any) -> str:
+    """Return arguments as text; some servers send them as an object."""
+    if isinstance(said, str):
+        return said
+    return json.dumps(said) if isinstance(said, dict) else ""
 
 
 def _text_of(message: Any) -> str:
@@ -130,8 +138,4 @@ def _usage(said: Any) -> Usage:
         return Usage()
     details = said.get("prompt_tokens_details")
     cached = details.get("cached_tokens") if isinstance(details, dict) else 0
-    return Usage(_count(said.get("prompt_tokens")), _count(said.get("completion_tokens")), _count(cached))
-
-
-def _count(value: Any) -> int:
-    return value if type(value) is int and 0 <= value < 2**53 else 0
+    return Usage(count(said.get("prompt_tokens")), count(said.get("completion_tokens")), count(cached))

@@ -1,4 +1,4 @@
-"""What a model's server says when it gives no answer, as the error the engine acts on."""
+"""What a model's server says when it gives no answer, as the error whoever asks acts on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
@@ -29,6 +30,23 @@ _LONGEST_READ: Final = 8192
 
 _OUT_OF_CREDIT: Final = "insufficient_quota"
 """OpenAI says 429 for an empty account too; waiting does not fill it."""
+
+_NO_CREDIT: Final = b"credit balance is too low"
+"""And Anthropic 400, as if the request were to blame."""
+
+_NO_MODEL: Final = frozenset({"model_not_found", "invalid_model", "unknown_model"})
+
+_CODES: Final = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "overloaded_error": 529,
+}
+"""Types of errors as statuses, for those that come without one: in the middle of a stream."""
 
 _HINTS: Final = {
     401: "check [llm] api_key",
@@ -58,15 +76,24 @@ class Refusals:
             return ProviderRefused(text, _HINTS[402])
         if status >= 500 or status in WORTH_ANOTHER_TRY:
             return ProviderUnavailable(text, retry_after_s=retry_after_s(headers, now))
+        if status in OF_THE_REQUEST and _NO_CREDIT in raw:
+            return ProviderRefused(text, _HINTS[402])
+        if status in OF_THE_REQUEST and _names_model(_parsed_or_text(raw)):
+            return ProviderRefused(text, "check [llm] model")
         return _refusal(status, text)
 
     def of_object(self, error: Any) -> ProviderError:
         """Return the error for an `error` object where an answer was expected: in a stream, or under status 200."""
         text = f"the model's server broke off: {self._quoted(error)}"
         code = error.get("code") if isinstance(error, dict) else None
-        if type(code) is int and 400 <= code < 500 and code not in WORTH_ANOTHER_TRY:
-            return _refusal(code, text)
-        return ProviderRefused(text, _HINTS[402]) if code == _OUT_OF_CREDIT else ProviderUnavailable(text)
+        status = code if type(code) is int else _CODES.get(str(error.get("type")) if isinstance(error, dict) else "", 0)
+        if code == _OUT_OF_CREDIT:
+            return ProviderRefused(text, _HINTS[402])
+        if _names_model(error):
+            return ProviderRefused(text, "check [llm] model")
+        if 400 <= status < 500 and status not in WORTH_ANOTHER_TRY:
+            return _refusal(status, text)
+        return ProviderUnavailable(text)
 
     def _quoted(self, said: Any) -> str:
         """Return a server's words on one line, without secrets: servers like to quote the key they refuse."""
@@ -79,6 +106,12 @@ class Refusals:
 
 def _refusal(code: int, text: str) -> ProviderRefused:
     return RequestRefused(text) if code in OF_THE_REQUEST else ProviderRefused(text, _HINTS.get(code, ""))
+
+
+def _names_model(said: Any) -> bool:
+    """Tell whether a refusal is of the model's name: another one may be answered."""
+    error = said.get("error") or said if isinstance(said, dict) else None
+    return isinstance(error, dict) and (error.get("param") == "model" or str(error.get("code")) in _NO_MODEL)
 
 
 def of_network(error: Exception) -> ProviderError:
@@ -99,7 +132,7 @@ def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
         seconds = _until(value, now)
     if seconds is not None:
         return max(0.0, seconds)
-    return _reset_s(headers)
+    return _reset_s(headers, now)
 
 
 def _number(value: str) -> float | None:
@@ -117,14 +150,29 @@ def _until(date: str, now: float) -> float | None:
         return None
 
 
-def _reset_s(headers: Mapping[str, str]) -> float | None:
-    """Return when the allowance that is used up is full again ("6m0s", "20ms"), the later one when both are."""
+def _reset_s(headers: Mapping[str, str], now: float) -> float | None:
+    """Return when the allowance that is used up is full again, the latest one when several are.
+
+    OpenAI tells durations ("6m0s", "20ms"), Anthropic moments ("2026-01-05T10:00:00Z").
+    """
     waits = [
-        sum(float(count) * _SECONDS[unit] for count, unit in _DURATION.findall(headers[f"x-ratelimit-reset-{kind}"]))
+        sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(headers[f"x-ratelimit-reset-{kind}"]))
         for kind in ("requests", "tokens")
         if headers.get(f"x-ratelimit-remaining-{kind}") == "0" and f"x-ratelimit-reset-{kind}" in headers
     ]
+    for kind in ("requests", "tokens", "input-tokens", "output-tokens"):
+        if headers.get(f"anthropic-ratelimit-{kind}-remaining") == "0":
+            moment = _moment(headers.get(f"anthropic-ratelimit-{kind}-reset", ""))
+            waits += [max(0.0, moment - now)] if moment is not None else []
     return max(waits, default=None)
+
+
+def _moment(said: str) -> float | None:
+    try:
+        moment = datetime.fromisoformat(said)
+    except ValueError:
+        return None
+    return moment.timestamp() if moment.tzinfo else moment.replace(tzinfo=UTC).timestamp()
 
 
 def _parsed_or_text(raw: bytes) -> Any:
