@@ -22,6 +22,10 @@ def _ignore() -> None:
     """Nobody wants to know."""
 
 
+def _shown(state: ConditionState) -> dict[str, Any]:
+    return {"status": state.status, "reason": state.reason, "message": state.message, "since": state.since}
+
+
 class Conditions:
     """The conditions of one bot; what was never set is not known.
 
@@ -45,8 +49,9 @@ class Conditions:
             return False
         else:
             changed, since = False, known.since
-        self._states[condition] = ConditionState(status, reason, message, since)
-        self._shown = None
+        self._states[condition] = state = ConditionState(status, reason, message, since)
+        # One of them changes far more often than the set of them does.
+        self._shown = {**self._shown, condition.value: _shown(state)} if self._shown and known else None
         self._on_change()
         return changed
 
@@ -73,5 +78,5 @@ class Conditions:
         The same object is returned until something changes: read it, do not write into it.
         """
         if self._shown is None:
-            self._shown = {c.value: self._states[c]._asdict() for c in Condition if c in self._states}
+            self._shown = {c.value: _shown(self._states[c]) for c in Condition if c in self._states}
         return self._shown

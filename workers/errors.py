@@ -8,12 +8,17 @@ FleetError
 │   ├── RateLimited           429: wait retry_after_s
 │   ├── SendUncertain         the request left, its answer never came: it may have been done
 │   ├── SendRefused           400/403: this message cannot be delivered; others can
-│   └── UpdatePoisoned        an update that cannot be understood
+│   ├── UpdatePoisoned        an update that cannot be understood
+│   └── UpdatesUnusable       a batch of updates none of which has an id
 ├── ProviderError             the model gave no answer
 │   ├── ProviderUnavailable   network, 5xx, 429, overload: worth another try (retry_after_s)
+│   │   └── AnswerUnusable    the server is there, what the model said is of no use: worth another try
 │   ├── ProviderTimeout       the call took longer than allowed: worth another try
 │   └── ProviderRefused       bad key, unknown model: trying again is useless
 │       └── RequestRefused    this request alone: the server is there, the next message may be answered
+├── RateLimitError            a person, a chat or a bot is asked too often; retry_after_s
+├── MediaFailed               a file that came with a message cannot be understood
+├── ToolFailed                a tool gave no result; the message is told to the model
 ├── BotInvalid                the bot cannot run until its configuration or the world changes
 ├── NoSuchBot                 no bot of that id
 └── WrongPhase                what was asked makes no sense in the bot's phase
@@ -53,11 +58,24 @@ class SendUncertain(ChannelError):
 
 
 class SendRefused(ChannelError):
-    """This message cannot be delivered; the bot is fine."""
+    """This message cannot be delivered; the bot is fine. gone: nothing can be, since the chat is closed to the bot."""
+
+    def __init__(self, message: str, hint: str = "", *, gone: bool = False) -> None:
+        super().__init__(message, hint)
+        self.gone = gone
 
 
 class UpdatePoisoned(ChannelError):
     """An update that cannot be understood."""
+
+
+class UpdatesUnusable(ChannelError):
+    """A whole batch that cannot be journaled. count: of how many entries; mark: the same for the same batch."""
+
+    def __init__(self, message: str, batch: list[object]) -> None:
+        super().__init__(message)
+        self.count = len(batch)
+        self.mark = hash(repr(batch))
 
 
 class ProviderError(FleetError):
@@ -72,6 +90,10 @@ class ProviderUnavailable(ProviderError):
     """Network, 5xx, 429 or overload: worth another try."""
 
 
+class AnswerUnusable(ProviderUnavailable):
+    """The server is there, but what the model said is of no use (nothing, no end): worth another try."""
+
+
 class ProviderTimeout(ProviderError):
     """The call took longer than allowed: worth another try."""
 
@@ -82,6 +104,30 @@ class ProviderRefused(ProviderError):
 
 class RequestRefused(ProviderRefused):
     """The server is there and refuses this one request (too long, filtered); others may be answered."""
+
+
+class RateLimitError(FleetError):
+    """More was asked than a bot's limits allow. scope: user, chat or bot, whose limit it is."""
+
+    def __init__(self, scope: str, per_min: int, retry_after_s: float) -> None:
+        super().__init__(
+            f"more than {per_min} messages a minute of one {scope}",
+            f"ask again in {retry_after_s:.0f} s, or raise limits.{scope}_per_min",
+        )
+        self.scope = scope
+        self.retry_after_s = retry_after_s
+
+
+class MediaFailed(FleetError):
+    """A file that came with a message cannot be understood. key names the text its sender is told."""
+
+    def __init__(self, key: str, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.key = key
+
+
+class ToolFailed(FleetError):
+    """A tool gave no result. The message is told to the model: it says what to do better, and holds no secret."""
 
 
 class BotInvalid(FleetError):

@@ -13,6 +13,9 @@ from workers.errors import BotInvalid, TokenRejected
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 OWN: Final = tuple(f"{ROOT / package}/" for package in ("config", "store", "workers", "console"))
+TOOLS: Final = "botdeck_tools_"
+"""How the names of modules begin that are made of a fleet's own files, tools/*.py."""
+
 _TEXT_LIMIT: Final = 500
 
 

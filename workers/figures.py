@@ -8,8 +8,9 @@ from datetime import UTC, datetime, time
 from typing import Final
 
 from config.vocabulary import FLEET
+from store.usage import Spent
 from workers.clock import Clock
-from workers.prices import Prices
+from workers.prices import FREE, NANO
 
 QUARTER_S: Final = 15
 """What one value of a trend covers."""
@@ -21,11 +22,6 @@ FIVES: Final = 12
 """An hour of errors, to five minutes."""
 DAY_AND_A_HALF_S: Final = 129_600
 """From a midnight into the middle of the next day, however long a clock change makes the first."""
-
-Model = tuple[str, str]
-"""(provider, model)."""
-Spent = tuple[str, str, str, int, int, int]
-"""(bot_id, provider, model, input, output, cached tokens)."""
 
 
 class Ring:
@@ -64,22 +60,25 @@ class Ring:
 class _Bot:
     """The figures of one bot."""
 
-    __slots__ = ("errors", "messages", "tokens")
+    __slots__ = ("cost_nano", "errors", "messages", "tokens", "unpriced")
 
     def __init__(self) -> None:
         self.messages = Ring(QUARTERS, QUARTER_S)
         self.errors: Ring | None = None
-        self.tokens: dict[Model, list[int]] = {}
+        self.begin_day()
+
+    def begin_day(self) -> None:
+        """Nothing was spent yet."""
+        self.tokens = self.cost_nano = self.unpriced = 0
 
 
 class Figures:
     """The figures of all bots. Times are Unix seconds of the clock; a day begins at local midnight."""
 
-    def __init__(self, clock: Clock, prices: Prices | None = None) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.changed: set[str] = set()
         """Bots counted for since somebody took the set; whoever shows figures empties it."""
         self._clock = clock
-        self._prices = prices or Prices()
         self._all = _Bot()
         self._bots: dict[str, _Bot] = {FLEET: self._all}
         self._midnight = local_midnight(clock.now())
@@ -101,18 +100,22 @@ class Figures:
                 bot.errors = Ring(FIVES, FIVE_MINUTES_S)
             bot.errors.add(now, amount)
 
-    def tokens(self, bot_id: str, model: Model, sent: int, received: int, cached: int) -> None:
-        """Count the tokens of one answer."""
+    def spend(self, bot_id: str, tokens: int, cost_nano: int | None, unpriced: int = 0) -> None:
+        """Count tokens, sent and received, and what they cost in nano-dollars, None when that is not known.
+
+        unpriced: calls whose price is not known beside it.
+        """
         if self._clock.now() >= self._tomorrow:
             self._begin_day()
-        spent = self._bot(bot_id).tokens.setdefault(model, [0, 0, 0])
-        for place, amount in enumerate((sent, received, cached)):
-            spent[place] += amount
+        bot = self._bot(bot_id)
+        bot.tokens += tokens
+        bot.cost_nano += cost_nano or 0
+        bot.unpriced += unpriced + (cost_nano is None)
 
     def recall(self, spent: Iterable[Spent]) -> None:
         """Add what earlier processes spent today."""
-        for bot_id, provider, model, sent, received, cached in spent:
-            self.tokens(bot_id, (provider, model), sent, received, cached)
+        for bot_id, provider, _, sent, received, _, cost_nano, unpriced in spent:
+            self.spend(bot_id, sent + received, cost_nano or 0, 0 if provider in FREE else unpriced)
 
     def forget(self, bot_id: str) -> None:
         """Forget a bot that is no more."""
@@ -129,7 +132,7 @@ class Figures:
         self._midnight = local_midnight(self._clock.now())
         self._tomorrow = local_midnight(self._midnight + DAY_AND_A_HALF_S)
         for bot in self._bots.values():
-            bot.tokens.clear()
+            bot.begin_day()
 
     # --- reading -----------------------------------------------------------------------------------------------
 
@@ -151,15 +154,11 @@ class Figures:
         return sum(bot.errors.values(self._clock.now())) if bot and bot.errors else 0
 
     def today(self, bot_id: str) -> tuple[int, float | None]:
-        """Return tokens and US dollars spent today; None where the price of a model is not known."""
+        """Return tokens and US dollars spent today; None where the price of a call is not known."""
         bot = self._bots.get(bot_id)
         if bot is None or self._clock.now() >= self._tomorrow:
             return 0, 0.0
-        costs = [self._prices.cost(model, *spent) for model, spent in bot.tokens.items()]
-        known = [cost for cost in costs if cost is not None]
-        return sum(sent + received for sent, received, _ in bot.tokens.values()), sum(known) if len(known) == len(
-            costs
-        ) else None
+        return bot.tokens, None if bot.unpriced else bot.cost_nano / NANO
 
 
 def per_minute(trend: list[int]) -> int:

@@ -7,10 +7,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+import anyio.to_thread
+
 from store.errors import StoreError
 from store.retention import DAY_MS, rules_of
+from workers.media import keeping
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from config.schema import RetentionSection
     from store.database import Store
     from workers.clock import Clock
@@ -72,9 +77,14 @@ class BelievedTime:
 
 
 class Housekeeper:
-    """Keeps the tables of a fleet within their bounds. rules is asked anew for every batch."""
+    """Keeps the tables of a fleet within their bounds, and the files below its folder, if it has one. rules is asked anew
+    for every batch.
+    """
 
-    def __init__(self, store: Store, clock: Clock, rules: Callable[[], RetentionSection]) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, rules: Callable[[], RetentionSection], root: Path | None = None
+    ) -> None:
+        self._root = root
         self._store = store
         self._clock = clock
         self._rules = rules
@@ -104,6 +114,13 @@ class Housekeeper:
         while self._time.believes(self._clock.now(), self._clock.monotonic()):
             now_ms = int(self._clock.now() * 1000)
             if not await self._store.prune(rules_of(self._rules()), now_ms):
+                await self._prune_files(now_ms)
                 await self._store.believe(now_ms)
                 return
             await self._clock.sleep(BUSY_S)
+
+    async def _prune_files(self, now_ms: int) -> None:
+        """Delete kept files together with the messages they came with."""
+        days = self._rules().messages_days
+        if self._root is not None and days:
+            await anyio.to_thread.run_sync(keeping.prune, self._root, (now_ms - days * DAY_MS) / 1000)

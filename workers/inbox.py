@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from config.vocabulary import Condition
-from store.events import MessageReceived
+from store.events import FellBehind, MessageReceived
 from store.events import TokenInUse as TokenInUseEvent
 from store.partition import Partition
 from store.updates import NewUpdate
@@ -19,8 +18,18 @@ from workers.backoff import delay_s
 from workers.channels.base import Channel, Lane
 from workers.channels.incoming import LARGEST_ID
 from workers.conditions import Conditions
-from workers.errors import BotInvalid, ChannelError, ChannelUnreachable, RateLimited, TokenInUse, TokenRejected
+from workers.encoding import as_text
+from workers.errors import (
+    BotInvalid,
+    ChannelError,
+    ChannelUnreachable,
+    RateLimited,
+    TokenInUse,
+    TokenRejected,
+    UpdatesUnusable,
+)
 from workers.patience import Patience
+from workers.stepping import Stepping
 
 if TYPE_CHECKING:
     from workers.services import Services
@@ -67,8 +76,10 @@ class Inbox:
         "_patience",
         "_repeats",
         "_services",
+        "_stepping",
         "_troubled",
         "asked",
+        "closed",
         "last_poll",
     )
 
@@ -94,9 +105,9 @@ class Inbox:
         self._in_lanes = in_lanes
         self._offset = offset
         self._failures = 0
+        self._stepping = Stepping()
         self._repeats = 0
-        self._troubled = False
-        self._brief = False
+        self._troubled = self._brief = self.closed = False
         self._heavy: dict[int, int] = {}
         self._asking: anyio.CancelScope | None = None
         self._go: anyio.Event | None = None
@@ -123,16 +134,16 @@ class Inbox:
         return sum(self._heavy.values())
 
     async def run(self, take: Take, room: Room, idle: Callable[[], None]) -> None:
-        """Poll until cancelled, which is safe at any moment. Raises BotInvalid when the token is refused.
+        """Poll until cancelled, which is safe at any moment, or closed. Raises BotInvalid when the token is refused.
 
         take is called for each new update once it is committed; room waits while too many updates are open; idle is
         called when a poll brought nothing.
         """
-        while True:
+        while not self.closed:
             await self._may_poll(room)
             began = self._services.clock.monotonic()
             batch = await self._ask(began)
-            if batch is None:
+            if batch is None or self.closed:  # set for a poll that could not be abandoned: another worker polls now
                 continue
             brief, self._brief = self._brief, False
             new = await self._commit(batch, take) if batch else 0
@@ -164,7 +175,7 @@ class Inbox:
                 failure = error
         self.asked = self._asking = None
         if failure is not None:
-            await self._poll_failed(failure)
+            await self._poll_failed(failure, offset)
         elif batch is not None:
             self._poll_worked(offset)
         return batch
@@ -175,6 +186,7 @@ class Inbox:
             services.metrics.observe(self._partition.bot_id, "poll_age", now - self.last_poll)
         self.last_poll = now
         self._failures = 0
+        self._stepping.confirmed(offset, now)
         services.outages.over(self._partition.bot_id)
         if self._offset == offset:
             self._offset = None
@@ -243,14 +255,15 @@ class Inbox:
         if wait_s > 0:
             await clock.sleep(wait_s)
 
-    async def _poll_failed(self, error: ChannelError) -> None:
+    async def _poll_failed(self, error: ChannelError, offset: int | None) -> None:
         """Note why and wait, in place: the world outside is no reason to restart a bot.
 
         The next poll is brief, so that what is over is not shown for the length of another long poll. Not after 409:
-        a brief poll would end the other program's and prove nothing.
+        a brief poll would end the other program's and prove nothing; nor after updates without an id, for what is good
+        may stand behind the first of them.
         """
         self._troubled = True
-        self._brief = not isinstance(error, TokenInUse)
+        self._brief = not isinstance(error, TokenInUse | UpdatesUnusable)
         services, bot_id = self._services, self._partition.bot_id
         if isinstance(error, ChannelUnreachable):
             services.outages.note(bot_id, str(error), services.clock.monotonic())
@@ -267,9 +280,19 @@ class Inbox:
                     await services.clock.sleep(max(error.retry_after_s, QUICK_POLL_S))
             case _:
                 self._conditions.set(Condition.POLLING, False, str(error))
+                if isinstance(error, UpdatesUnusable):
+                    self._step_over(error, offset)
                 self._failures += 1
                 wait_s = delay_s(self._failures - 1, cap_s=RECONNECT_CAP_S)
                 await services.clock.sleep(max(wait_s, services.outages.spread_s()))
+
+    def _step_over(self, error: UpdatesUnusable, offset: int | None) -> None:
+        """Acknowledge updates without an id as far as that is safe; tell the operator, once until it is over."""
+        services, bot_id = self._services, self._partition.bot_id
+        if not self._stepping.stuck:
+            logger.error("%s; polling slows down until others come", error.message)
+            services.bus.publish(FellBehind(bot_id=bot_id, at=services.clock.now(), reason=error.message))
+        self._offset = self._stepping.beyond(error, offset, services.clock.monotonic()) or self._offset
 
     async def _wait_for_token(self, error: TokenInUse) -> None:
         services = self._services
@@ -282,8 +305,8 @@ class Inbox:
 
 
 def _payload(raw: dict[str, Any]) -> str:
-    """Return an update as JSON in ASCII, which any store takes; "" for one nested too deeply to be written."""
+    """Return an update as JSON, which any store takes; "" for one nested too deeply to be written."""
     try:
-        return json.dumps(raw)
+        return as_text(raw)
     except RecursionError:
         return ""

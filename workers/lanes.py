@@ -6,11 +6,12 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Final, Generic, TypeVar
 
 import anyio
-from anyio.abc import TaskGroup
 
+from workers.crew import Starter
 from workers.places import Places
 
 Item = TypeVar("Item")
@@ -45,7 +46,7 @@ class Lanes(Generic[Item]):
     )
 
     def __init__(
-        self, group: TaskGroup, handle: Callable[[Item], Awaitable[None]], *, bot_id: str, max_lanes: int
+        self, group: Starter, handle: Callable[[Item], Awaitable[None]], *, bot_id: str, max_lanes: int
     ) -> None:
         self.max_lanes = max_lanes
         self.open = 0
@@ -122,6 +123,10 @@ class Lanes(Generic[Item]):
     def heads(self) -> Iterator[Item]:
         """Return the oldest open item of each lane."""
         return (queue[0] for queue in self._lanes.values())
+
+    def behind(self, lane: str) -> Iterator[Item]:
+        """Return what waits in a lane behind the item being handled."""
+        return islice(self._lanes.get(lane, ()), 1, None)
 
     def items(self) -> Iterator[Item]:
         """Return every open item."""

@@ -244,6 +244,7 @@ class Life:
 
     def _leave_behind(self, run: Run) -> None:
         run.cancel(self._monotonic())  # once more, now also in its clean-up
+        run.let_go()
         self._house.leaked.append(run)
         self.record.log(logging.CRITICAL, _LEFT_BEHIND.error)
         self._hung = self._hung or _LEFT_BEHIND

@@ -8,6 +8,9 @@
 | tokens_in, tokens_out | counter | tokens as the provider counts them |
 | turn_s | seconds | from reading an update to its answer, sending not included |
 | model_s | seconds | the same without what is ours: history, prompt and the model with its retries |
+| tool_s | seconds | one call of a tool |
+| tool_errors | counter | calls of tools that gave no result |
+| format_refused | counter | parts the server took only without their formatting |
 | poll_age | seconds | between the ends of two polls |
 | inbox | updates | waiting for their turn, looked at once a minute |
 | turn_s#N, model_s#N | counter | how many of them fell into the N-th bucket of a histogram |
@@ -136,8 +139,7 @@ class Metrics:
             self.count(bot_id, "tokens_in", tokens.input_tokens)
         if tokens.output_tokens:
             self.count(bot_id, "tokens_out", tokens.output_tokens)
-        model = (tokens.provider, tokens.model)
-        self.figures.tokens(bot_id, model, tokens.input_tokens, tokens.output_tokens, tokens.cached_tokens)
+        self.figures.spend(bot_id, tokens.input_tokens + tokens.output_tokens, tokens.cost_nano)
 
     def observe(self, bot_id: str, name: str, value: float) -> None:
         """Add a measurement."""

@@ -26,7 +26,8 @@ class Places:
 
     def __init__(self, count: int = AT_WORK) -> None:
         self._free = count
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._queue: deque[asyncio.Future[None]] | None = None
+        """Made when the first has to wait: an empty one is 760 bytes, for every bot."""
 
     async def take(self) -> None:
         """Have a place; without waiting when one is free."""
@@ -34,6 +35,8 @@ class Places:
             self._free -= 1
             return
         place = asyncio.get_running_loop().create_future()
+        if self._queue is None:
+            self._queue = deque()
         self._queue.append(place)
         try:
             await place

@@ -29,6 +29,10 @@ class Runner(Protocol):
         """Take nothing more in; `run` returns once what is in flight is finished."""
         ...
 
+    def let_go(self) -> None:
+        """Leave alone what did not heed its cancellation."""
+        ...
+
     def pause(self) -> None:
         """Poll no more, stay ready."""
         ...
@@ -104,3 +108,8 @@ class Run:
         """Have the worker end at once, within CLEANUP_S. Asked again, it is interrupted in its clean-up too."""
         self.cancelled, self.deadline = True, now + CLEANUP_S
         self._task.cancel()
+
+    def let_go(self) -> None:
+        """Leave the worker to itself: it has not heeded its cancellation."""
+        if self.worker is not None:
+            self.worker.let_go()

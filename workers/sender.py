@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import anyio
 import anyio.lowlevel
@@ -16,16 +15,10 @@ import anyio.lowlevel
 from store.events import ReplySent
 from store.events import SendUncertain as SendUncertainEvent
 from store.outbox import Send
-from store.partition import Partition
 from workers.backoff import delay_s
-from workers.channels.base import Channel, Outgoing
+from workers.channels.base import Outgoing
 from workers.errors import BotInvalid, ChannelUnreachable, RateLimited, SendRefused, SendUncertain, TokenRejected
-from workers.patience import Patience
-from workers.places import Places
-
-if TYPE_CHECKING:
-    from config.snapshot import BotSpec
-    from workers.services import Services
+from workers.shift import Shift
 
 logger = logging.getLogger(__name__)
 
@@ -90,50 +83,14 @@ class Sender:
     by `ambiguous_send`. Waiting gives the lane's place to another. Cancelling is safe at any moment.
     """
 
-    __slots__ = (
-        "_aside",
-        "_channel",
-        "_outbox",
-        "_patience",
-        "_places",
-        "_resting",
-        "_services",
-        "_stopping",
-        "ambiguous",
-        "answers",
-        "open",
-        "spec",
-    )
+    __slots__ = ("_shift", "ambiguous", "answers", "open")
 
-    def __init__(
-        self,
-        spec: BotSpec,
-        channel: Channel,
-        partition: Partition,
-        services: Services,
-        patience: Patience,
-        aside: Callable[[], AbstractContextManager[None]],
-        places: Places,
-    ) -> None:
-        self.spec = spec
+    def __init__(self, shift: Shift) -> None:
         self.ambiguous = 0
         self.answers = 0
         self.open = 0
         """Answers under way and their parts, waiting leftovers included."""
-        self._channel = channel
-        self._outbox = partition.outbox
-        self._services = services
-        self._patience = patience
-        self._aside = aside
-        self._places = places
-        self._resting: set[anyio.CancelScope] = set()
-        self._stopping = False
-
-    def stop(self) -> None:
-        """Wait for nothing any more: parts that would have to wait stay `pending` for the next run."""
-        self._stopping = True
-        for scope in self._resting:
-            scope.cancel()
+        self._shift = shift
 
     # --- whole answers -----------------------------------------------------------------------------------------
 
@@ -149,7 +106,7 @@ class Sender:
                 if outcome is not Outcome.DONE:
                     await self._break_off(outcome, ids[number + 1 :])
                     return
-            self._note_reply(update_id, parts[0].chat_id, len(parts), self._services.clock.monotonic() - began)
+            self._note_reply(update_id, parts[0].chat_id, len(parts), self._shift.now() - began)
         finally:
             self._expect(-1, -len(ids))
 
@@ -172,7 +129,7 @@ class Sender:
         else:
             last = sends[-1]
             if last.update_id is not None:
-                took_s = max(0.0, self._services.clock.now() - last.created_ms / 1000)
+                took_s = max(0.0, self._shift.services.clock.now() - last.created_ms / 1000)
                 self._note_reply(last.update_id, last.chat_id, last.parts, took_s)
         self._expect(-1, -len(sends))
 
@@ -182,13 +139,14 @@ class Sender:
         self._expect(-1, -len(leftover.sends))
 
     async def _resume_part(self, send: Send) -> Outcome:
-        if send.state == "attempting" and not await self._settle_doubt(send.outbox_id, send.update_id, send.ambiguous):
-            return Outcome.DONE
         try:
             outgoing = Outgoing(send.chat_id, send.method, json.loads(send.params))
         except ValueError as error:
             await self._give_up([send.outbox_id], f"its parameters are no JSON: {error}")
             return Outcome.REFUSED
+        in_doubt = send.state == "attempting" and not outgoing.repeatable
+        if in_doubt and not await self._settle_doubt(send.outbox_id, send.update_id, send.ambiguous):
+            return Outcome.DONE
         await self._attempting(send.outbox_id)
         return await self._send(send.outbox_id, outgoing, send.update_id)
 
@@ -197,7 +155,7 @@ class Sender:
             await self._give_up(rest, "an earlier part of the answer was refused")
 
     def _note_reply(self, update_id: int, chat_id: int, parts: int, took_s: float) -> None:
-        services, bot_id = self._services, self.spec.bot_id
+        services, bot_id = self._shift.services, self._shift.bot_id
         services.metrics.count(bot_id, "replies")
         services.bus.publish(
             ReplySent(
@@ -218,9 +176,9 @@ class Sender:
         if isinstance(outcome, Outcome):
             return outcome
         tries = doubts = 0
-        with self._aside():
+        with self._shift.aside():
             while isinstance(outcome, _Later):
-                await self._services.insist(lambda: self._outbox.waiting(outbox_id))
+                await self._shift.services.insist(lambda: self._shift.partition.outbox.waiting(outbox_id))
                 if not await self._rest(outcome):
                     return Outcome.LEFT
                 await self._attempting(outbox_id)
@@ -233,43 +191,59 @@ class Sender:
         self, outbox_id: int, outgoing: Outgoing, update_id: int | None, tries: int = 0, doubts: int = 0
     ) -> Outcome | _Later:
         try:
-            async with self._places:
-                message_id = await self._channel.send(outgoing)
+            async with self._shift.places:
+                message_id = await self._shift.channel.send(outgoing)
+            self._note_refusals()
         except RateLimited as error:
             return _Later(error.retry_after_s, error.message)
         except ChannelUnreachable as error:
             logger.log(logging.DEBUG if tries else logging.WARNING, "cannot send yet: %s", error)
             return _Later(delay_s(tries, cap_s=RETRY_CAP_S))
         except SendUncertain as error:
+            if outgoing.repeatable and doubts < MAX_RESENDS:
+                return _Later(delay_s(tries, cap_s=RETRY_CAP_S), in_doubt=True)
             logger.warning("a reply was cut off in flight: %s", error)
             again = await self._settle_doubt(outbox_id, update_id, doubts)
             return _Later(delay_s(tries, cap_s=RETRY_CAP_S), in_doubt=True) if again else Outcome.DONE
         except SendRefused as error:
             logger.warning("a reply was refused: %s", error)
             await self._give_up([outbox_id], error.message)
+            if error.gone:
+                await self._note_gone(outgoing.chat_id)
             return Outcome.REFUSED
         except TokenRejected as error:
-            await self._services.insist(lambda: self._outbox.waiting(outbox_id), shield=True)
+            await self._shift.services.insist(lambda: self._shift.partition.outbox.waiting(outbox_id), shield=True)
             raise BotInvalid(error.message, error.hint) from error
         await self._mark_sent(outbox_id, message_id)
         return Outcome.DONE
 
+    def _note_refusals(self) -> None:
+        if refused := self._shift.channel.refused_formats():
+            self._shift.services.metrics.count(self._shift.bot_id, "format_refused", refused)
+
+    async def _note_gone(self, chat_id: int) -> None:
+        """Write down that a chat is closed to the bot: blocked by its person, or left."""
+        services, chats = self._shift.services, self._shift.partition.chats
+        known = await services.insist(lambda: chats.get(chat_id))
+        kind, state = ("private", "blocked") if chat_id > 0 else (known.kind if known else "group", "left")
+        await services.insist(lambda: chats.put(chat_id, kind, "", state, services.now_ms()))
+
     async def _mark_sent(self, outbox_id: int, message_id: int | None) -> None:
         # Remembered until the store knows it: while the database refuses, this wait may be cancelled, and the worker
         # made next must neither send the part again nor call it in doubt.
-        services, key = self._services, (self.spec.bot_id, outbox_id)
+        services, key = self._shift.services, (self._shift.bot_id, outbox_id)
         services.unmarked[key] = message_id
-        await services.insist(lambda: self._outbox.sent(outbox_id, message_id, services.now_ms()))
+        await services.insist(lambda: self._shift.partition.outbox.sent(outbox_id, message_id, services.now_ms()))
         del services.unmarked[key]
 
     async def settle_marks(self) -> None:
         """Write down what an earlier worker of this process has sent and could not mark."""
-        for bot_id, outbox_id in [key for key in self._services.unmarked if key[0] == self.spec.bot_id]:
-            await self._mark_sent(outbox_id, self._services.unmarked[bot_id, outbox_id])
+        for bot_id, outbox_id in [key for key in self._shift.services.unmarked if key[0] == self._shift.bot_id]:
+            await self._mark_sent(outbox_id, self._shift.services.unmarked[bot_id, outbox_id])
 
     async def _attempting(self, outbox_id: int) -> None:
         """Commit that a part is about to leave, so that a crash from here on is told apart from one before."""
-        await self._services.insist(lambda: self._outbox.attempting(outbox_id), shield=True)
+        await self._shift.services.insist(lambda: self._shift.partition.outbox.attempting(outbox_id), shield=True)
         await self._unless_cancelled(outbox_id)
 
     async def _unless_cancelled(self, outbox_id: int) -> None:
@@ -281,42 +255,38 @@ class Sender:
         finally:
             if not going:
                 with anyio.CancelScope(shield=True):
-                    await self._outbox.waiting(outbox_id)
+                    await self._shift.partition.outbox.waiting(outbox_id)
 
     async def _rest(self, later: _Later) -> bool:
         """Wait; False when the worker drains."""
         if later.throttled:
-            with self._patience.asked(later.throttled):
+            with self._shift.patience.asked(later.throttled):
                 return await self._rest(_Later(later.wait_s))
-        if not self._stopping:
-            with anyio.CancelScope() as scope:
-                self._resting.add(scope)
-                try:
-                    async with self._places:
-                        await self._services.clock.sleep(later.wait_s)
-                finally:
-                    self._resting.discard(scope)
-        return not self._stopping
+        return await self._shift.rests.sleep(later.wait_s)
 
     async def _settle_doubt(self, outbox_id: int, update_id: int | None, times_before: int) -> bool:
         """Count a send in doubt; True when it is to be sent again, else it is closed as skipped.
 
         One commit does both: a process that ends here neither counts it twice nor sends what was to be skipped.
         """
-        services, policy = self._services, self.spec.config.telegram.ambiguous_send
+        services, policy = self._shift.services, self._shift.spec.config.telegram.ambiguous_send
         again = policy == "resend" and times_before < MAX_RESENDS
         reason = "" if again else "cut off in flight" if policy == "skip" else "cut off in flight too often"
-        await services.insist(lambda: self._outbox.ambiguous(outbox_id, services.now_ms(), skipped=reason), shield=True)
+        await services.insist(
+            lambda: self._shift.partition.outbox.ambiguous(outbox_id, services.now_ms(), skipped=reason), shield=True
+        )
         self.ambiguous += 1
         services.bus.publish(
-            SendUncertainEvent(bot_id=self.spec.bot_id, at=services.clock.now(), update_id=update_id, policy=policy)
+            SendUncertainEvent(bot_id=self._shift.bot_id, at=services.clock.now(), update_id=update_id, policy=policy)
         )
         return again
 
     async def _give_up(self, ids: Sequence[int], reason: str) -> None:
-        reason = self._services.redact(reason)[:1000]
+        reason = self._shift.services.redact(reason)[:1000]
         for outbox_id in ids:
             await self._fail(outbox_id, reason)
 
     async def _fail(self, outbox_id: int, reason: str) -> None:
-        await self._services.insist(lambda: self._outbox.failed(outbox_id, reason, self._services.now_ms()))
+        await self._shift.services.insist(
+            lambda: self._shift.partition.outbox.failed(outbox_id, reason, self._shift.services.now_ms())
+        )

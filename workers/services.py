@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
@@ -15,8 +17,10 @@ from workers.bus import Bus
 from workers.channels import open_channel
 from workers.channels.base import Channel
 from workers.clock import Clock
+from workers.media.understanding import Media
 from workers.metrics import Metrics
 from workers.outage import Outages
+from workers.prices import Prices
 from workers.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 OpenChannel = Callable[[str, BotConfig, "Http", Clock], Channel]
 
+MENUS_AT_ONCE: Final = 2
 STORE_RETRY_S: Final = 1.0
 """Wait before a refused write is asked again when the store does not count as faulted."""
 
@@ -51,10 +56,20 @@ class Services:
 
     outages: Outages = field(default_factory=Outages)
     """Which bots cannot reach their server."""
+    prices: Prices = field(default_factory=Prices)
+    """What tokens cost."""
+    menus: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MENUS_AT_ONCE))
+    """Whoever has its list of commands shown: nobody waits for one, and a thousand at once would be a second connection
+    for every bot."""
+    root: Path | None = None
+    """The fleet's folder; None for a fleet without one, which keeps no files."""
+    media: Media = field(init=False, repr=False)
+    """Understands what comes with messages."""
 
     _ahead_s: float = field(init=False, repr=False, default=0.0)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "media", Media(self.http, self.clock, self.root))
         object.__setattr__(self, "_ahead_s", self.clock.now() - self.clock.monotonic())
 
     def age_s(self, moment_s: float) -> float:

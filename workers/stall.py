@@ -17,7 +17,7 @@ from config.vocabulary import FLEET, is_bot_id
 from store.events import LoopStalled
 from workers.bus import Bus
 from workers.clock import Clock, process_monotonic
-from workers.failure import OWN, own_file
+from workers.failure import OWN, TOOLS, own_file
 
 logger = logging.getLogger(__name__)
 
@@ -216,12 +216,17 @@ def most_seen(looks: Iterable[Culprit]) -> Culprit:
 
 
 def line_of(frame: FrameType) -> str:
-    """Return `file:line function` of the innermost frame, and of our own code that called it when it is another's."""
+    """Return `file:line function` of the innermost frame, and of our own or a tool's code that called it when it is another's."""
     innermost = _place(frame)
     own: FrameType | None = frame
-    while own is not None and not own.f_code.co_filename.startswith(OWN):
+    while own is not None and not _is_known(own):
         own = own.f_back
     return innermost if own is None or own is frame else f"{innermost}, called from {_place(own)}"
+
+
+def _is_known(frame: FrameType) -> bool:
+    """Tell whether a frame runs our code, or that of a file in the fleet's tools/."""
+    return frame.f_code.co_filename.startswith(OWN) or str(frame.f_globals.get("__name__", "")).startswith(TOOLS)
 
 
 def _place(frame: FrameType) -> str:

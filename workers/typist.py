@@ -1,14 +1,14 @@
-"""Who is being answered at this moment, and the "typing…" they see when it takes a while."""
+"""Who is being answered at this moment, and what they see meanwhile: "typing…", or the answer as it grows."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Final
 
-from anyio.abc import TaskGroup
-
 from workers.channels.base import Channel, Lane
 from workers.clock import Clock
+from workers.crew import Starter
+from workers.preview import FRAMES_AT_ONCE, Preview
 
 TYPING_TICK_S: Final = 0.5
 """An answer that is there sooner needs no "typing…": it would cost a request and flicker."""
@@ -20,32 +20,34 @@ TYPING_EVERY_S: Final = 4.5
 class _Turn:
     """One turn in which a model is being asked. Moments are monotonic."""
 
-    __slots__ = ("began", "lane", "shown")
+    __slots__ = ("began", "lane", "preview", "shown")
 
-    def __init__(self, lane: Lane, began: float) -> None:
+    def __init__(self, lane: Lane, began: float, preview: Preview | None) -> None:
         self.lane = lane
         self.began = began
+        self.preview = preview
         self.shown: float | None = None
 
 
 class Typist:
     """Keeps the turns under way. One task per bot shows typing for all of them; it stays at hand until `rest`."""
 
-    __slots__ = ("_bot_id", "_channel", "_clock", "_group", "_parked", "_running", "_turns")
+    __slots__ = ("_bot_id", "_channel", "_clock", "_frames", "_group", "_parked", "_running", "_turns")
 
-    def __init__(self, group: TaskGroup, channel: Channel, clock: Clock, bot_id: str) -> None:
+    def __init__(self, group: Starter, channel: Channel, clock: Clock, bot_id: str) -> None:
         self._group = group
         self._channel = channel
         self._clock = clock
         self._bot_id = bot_id
         self._turns: dict[int, _Turn] = {}
+        self._frames = 0
         self._running = False
         self._parked: asyncio.Future[bool] | None = None
 
-    def begin(self, update_id: int, lane: Lane) -> float:
-        """Note that a turn begins; return the monotonic moment."""
+    def begin(self, update_id: int, lane: Lane, preview: Preview | None = None) -> float:
+        """Note that a turn begins; return the monotonic moment. Frames of the preview are shown as they are due."""
         now = self._clock.monotonic()
-        self._turns[update_id] = _Turn(lane, now)
+        self._turns[update_id] = _Turn(lane, now, preview)
         if self._parked is not None:
             self._unpark(go_on=True)
         elif not self._running:
@@ -86,7 +88,21 @@ class Typist:
 
     def _show(self, now: float) -> None:
         for turn in self._turns.values():
+            if turn.preview is not None:
+                self._show_frame(turn.preview, now)
             due = turn.began + TYPING_TICK_S if turn.shown is None else turn.shown + TYPING_EVERY_S
             if now >= due:
                 turn.shown = now
                 self._channel.show_typing(turn.lane)
+
+    def _show_frame(self, preview: Preview, now: float) -> None:
+        if self._frames < FRAMES_AT_ONCE and preview.due(now):
+            self._frames += 1
+            preview.begin(now)
+            self._group.start_soon(self._frame, preview, name=f"{self._bot_id}/frame")
+
+    async def _frame(self, preview: Preview) -> None:
+        try:
+            await preview.show()
+        finally:
+            self._frames -= 1

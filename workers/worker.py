@@ -8,20 +8,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
-from anyio.abc import TaskGroup
 
-from config.vocabulary import Condition
 from store.errors import StoreError
-from store.events import FellBehind
 from workers.admission import Admission
 from workers.channels.base import Channel, Identity, Lane
 from workers.conditions import Conditions
+from workers.crew import Crew
 from workers.errors import BotInvalid
-from workers.inbox import ROOM_BYTES, Inbox
+from workers.inbox import Inbox
 from workers.lanes import Lanes
 from workers.patience import Patience
+from workers.reception.menu import Menu
+from workers.reception.reception import Reception
+from workers.recording import OpenItem, Recorder
+from workers.rests import Rests
+from workers.room import Room
 from workers.sender import Leftover, Sender, leftovers
-from workers.turn import OpenItem, Turns
+from workers.shift import Shift
+from workers.turn import Turns
 from workers.typist import Typist
 
 if TYPE_CHECKING:
@@ -63,11 +67,16 @@ class Vitals:
 class _Parts:
     """What a worker is made of once it knows who it is."""
 
+    shift: Shift
     lanes: Lanes[OpenItem | Leftover]
     typist: Typist
     sender: Sender
+    recorder: Recorder
+    reception: Reception
+    menu: Menu
     turns: Turns
     inbox: Inbox
+    room: Room
 
     def rest(self) -> None:
         """Let go of tasks that have nothing to do."""
@@ -79,9 +88,9 @@ class Worker:
     """Runs one bot until it is drained or cancelled. Everything durable lives in the store."""
 
     __slots__ = (
-        "_behind",
         "_channel",
         "_conditions",
+        "_crew",
         "_failure",
         "_identity",
         "_intake",
@@ -98,11 +107,11 @@ class Worker:
         self._services = services
         self._conditions = conditions
         self._paused = paused
-        self._behind = False
         self._partition = services.store.partition(spec.bot_id)
         self._patience = Patience(conditions)
         self._intake = anyio.CancelScope()
         self._channel: Channel | None = None
+        self._crew: Crew | None = None
         self._parts: _Parts | None = None
         self._identity: Identity | None = None
         self._failure: Exception | None = None
@@ -121,8 +130,9 @@ class Worker:
         channel = self._channel = services.open_channel(spec.bot_id, spec.config, services.http, services.clock)
         try:
             async with anyio.create_task_group() as group:
-                with self._intake:
-                    await self._take_in(group, channel, on_ready)
+                crew = self._crew = Crew(group)
+                with self._intake, crew.scope():
+                    await self._take_in(crew, channel, on_ready)
                 await self._finish_turns()
                 group.cancel_scope.cancel()
         finally:
@@ -131,19 +141,19 @@ class Worker:
         if self._failure is not None:
             raise self._failure
 
-    async def _take_in(self, group: TaskGroup, channel: Channel, on_ready: Callable[[], None]) -> None:
+    async def _take_in(self, crew: Crew, channel: Channel, on_ready: Callable[[], None]) -> None:
         try:
-            await self._live(group, channel, on_ready)
+            await self._live(crew, channel, on_ready)
         except Exception as error:  # noqa: BLE001 (whatever it is, turns in flight are ended first; `run` raises it then)
             self._fail(error)
 
-    async def _live(self, group: TaskGroup, channel: Channel, on_ready: Callable[[], None]) -> None:
+    async def _live(self, crew: Crew, channel: Channel, on_ready: Callable[[], None]) -> None:
         admission = Admission(self._spec, channel, self._services, self._conditions, self._patience)
         self._identity, offset = await admission.admit()
-        parts = self._parts = self._assemble(group, channel, offset)
+        parts = self._parts = self._assemble(crew, channel, offset)
         await self._continue(parts)
         on_ready()
-        await parts.inbox.run(self._take, self._room, parts.rest)
+        await parts.inbox.run(self._take, parts.room.wait, parts.rest)
 
     async def _finish_turns(self) -> None:
         if self._parts is None:
@@ -162,20 +172,30 @@ class Worker:
 
     # --- start -------------------------------------------------------------------------------------------------
 
-    def _assemble(self, group: TaskGroup, channel: Channel, offset: int | None) -> _Parts:
+    def _assemble(self, crew: Crew, channel: Channel, offset: int | None) -> _Parts:
         spec, services, partition, conditions = self._spec, self._services, self._partition, self._conditions
         lanes: Lanes[OpenItem | Leftover] = Lanes(
-            group, self._handle, bot_id=spec.bot_id, max_lanes=spec.config.limits.max_lanes
+            crew, self._handle, bot_id=spec.bot_id, max_lanes=spec.config.limits.max_lanes
         )
-        typist = Typist(group, channel, services.clock, spec.bot_id)
-        sender = Sender(spec, channel, partition, services, self._patience, lanes.aside, lanes.places)
-        turns = Turns(spec, channel, partition, sender, typist, services, conditions, lanes.places)
+        shift = Shift(
+            spec, channel, partition, services, conditions, self._patience, lanes.places,
+            Rests(services.clock, lanes.places), lanes.aside,
+            lambda lane: (item for item in lanes.behind(lane) if isinstance(item, OpenItem)),
+        )  # fmt: skip
+        typist = Typist(crew, channel, services.clock, spec.bot_id)
+        sender = Sender(shift)
+        recorder = Recorder(shift, sender)
+        assert self._identity is not None, "the server has said who we are"
+        reception = Reception(spec, channel, partition, services, self._identity)
+        turns = Turns(shift, reception, recorder, typist)
+        menu = Menu(crew, channel, partition, services, self._identity)
+        menu.show(reception.commands)
         inbox = Inbox(
             channel, partition, services, conditions, self._patience, lambda: map(_update_id, lanes.items()), offset
         )
         if self._paused:
             inbox.pause()
-        return _Parts(lanes, typist, sender, turns, inbox)
+        return _Parts(shift, lanes, typist, sender, recorder, reception, menu, turns, inbox, Room(shift, lanes, inbox))
 
     async def _continue(self, parts: _Parts) -> None:
         """Put what the last run left open into its lanes: sends first, then updates, each in order."""
@@ -187,7 +207,8 @@ class Worker:
         for leftover in answers:
             parts.lanes.put(leftover.lane, leftover)
         for update in updates:
-            item = OpenItem(update.update_id, update.payload, update.received_ms / 1000)
+            preview_id = update.preview_id or 0
+            item = OpenItem(update.update_id, update.payload, update.received_ms / 1000, preview_id=preview_id)
             parts.lanes.put(update.lane, item)
 
     # --- work --------------------------------------------------------------------------------------------------
@@ -195,33 +216,6 @@ class Worker:
     def _take(self, update_id: int, lane: Lane, raw: dict[str, Any]) -> None:
         assert self._parts is not None, "the inbox runs after the lanes are made"
         self._parts.lanes.put(lane.conversation_id, OpenItem(update_id, raw, self._services.clock.now()))
-
-    async def _room(self) -> None:
-        assert self._parts is not None, "the inbox runs after the lanes are made"
-        lanes = self._parts.lanes
-        while full := self._full(self._parts):
-            self._conditions.set(Condition.POLLING, False, f"{full}; waiting for room")
-            self._fall_behind(full)
-            await lanes.wait_change()
-        if self._behind and not self._full(self._parts, 0.5):
-            self._behind = False
-            logger.info("the bot has caught up")
-
-    def _full(self, parts: _Parts, share: float = 1.0) -> str:
-        """Return what fills the room, or this share of it; "" when nothing does."""
-        limit = self._spec.config.limits.max_open_updates
-        if parts.lanes.open >= limit * share:
-            return f"{limit} updates are open"
-        return f"updates of {ROOM_BYTES >> 20} MiB are open" if parts.inbox.heavy_bytes > ROOM_BYTES * share else ""
-
-    def _fall_behind(self, full: str) -> None:
-        """Tell the operator, once until the bot has caught up."""
-        if self._behind:
-            return
-        self._behind = True
-        services, bot_id = self._services, self._spec.bot_id
-        logger.warning("the bot is behind: %s, the rest waits at its server", full)
-        services.bus.publish(FellBehind(bot_id=bot_id, at=services.clock.now(), reason=full))
 
     async def _handle(self, item: OpenItem | Leftover) -> None:
         assert self._parts is not None, "lanes are one of the parts"
@@ -260,8 +254,16 @@ class Worker:
         """
         if self._parts is not None:
             self._parts.lanes.stop()
-            self._parts.sender.stop()
+            self._parts.shift.rests.stop()
         self._intake.cancel()
+
+    def let_go(self) -> None:
+        """Leave alone what did not heed its cancellation, which would keep a core busy; it begins nothing more."""
+        self.drain()
+        if self._parts is not None:
+            self._parts.inbox.closed = True
+        if self._crew is not None:
+            self._crew.let_go()
 
     def pause(self) -> None:
         """Stop polling, stay ready; what is in the inbox already is still answered."""
@@ -281,7 +283,9 @@ class Worker:
         if self._channel is not None:
             self._channel.apply(spec.config)
         if self._parts is not None:
-            self._parts.turns.spec = self._parts.sender.spec = spec
+            self._parts.shift.spec = spec
+            self._parts.reception.apply(spec)
+            self._parts.menu.show(self._parts.reception.commands)
             self._parts.lanes.resize(spec.config.limits.max_lanes)
 
     def vitals(self) -> Vitals:
@@ -299,8 +303,8 @@ class Worker:
             outbox_open=parts.sender.open,
             in_turn=len(parts.typist),
             oldest_turn_age_s=_since(now, parts.typist.oldest_began()),
-            turns=parts.turns.turns,
-            errors=parts.turns.errors,
+            turns=parts.recorder.turns,
+            errors=parts.recorder.errors,
             ambiguous_sends=parts.sender.ambiguous,
             identity=self._identity,
         )

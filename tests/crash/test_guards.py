@@ -21,7 +21,7 @@ from tests.waiting import eventually
 from tests.workers.bot_rig import House, bot_house
 from workers.channels.base import Outgoing
 from workers.channels.loopback import LoopbackChannel
-from workers.turn import KEEP_S
+from workers.recording import KEEP_S
 
 pytestmark = pytest.mark.anyio
 

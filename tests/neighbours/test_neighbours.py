@@ -18,8 +18,9 @@ from tests.neighbours.street import BAD, street
 from tests.neighbours.unruly import backtrack
 from tests.waiting import eventually
 from workers.bus import Bus
-from workers.chat.engine import LONGEST_ANSWER, Engine
+from workers.chat.engine import LONGEST_ANSWER, Engine, _bounded
 from workers.clock import ManualClock
+from workers.llm.asking import Asker
 from workers.llm.base import Completion, CompletionRequest, Usage
 from workers.stall import Culprit, LoopWatch, most_seen
 
@@ -122,9 +123,9 @@ class Endless:
 
 async def test_an_answer_without_end_is_cut(tmp_path: Path, clock: ManualClock) -> None:
     """One answer fills neither memory nor the database nor a chat; it is paid for once and marked as cut."""
-    engine = Engine(cast("Any", Endless()), clock)
+    engine = Engine(Asker(cast("Any", Endless()), clock), clock)
     config = BotConfig.model_validate(json.loads('{"channel": "none"}'))
     async with await Store.open(tmp_path / "x.db", now_ms=0):
         request = CompletionRequest("m", ())
-        completion = await engine._insist(config.llm, request)
+        completion = _bounded((await engine.asker.ask(config.llm.chain(), request)).completion)
     assert (len(completion.text), completion.finish_reason) == (LONGEST_ANSWER, "length")

@@ -21,6 +21,7 @@ from workers.chat.engine import Engine
 from workers.clock import Clock, ManualClock
 from workers.http import Http
 from workers.llm import Providers
+from workers.llm.asking import Asker
 from workers.metrics import Metrics
 from workers.services import Services
 from workers.worker import Worker
@@ -141,5 +142,5 @@ async def road_to(sandbox: Sandbox, clock: Clock | None = None) -> AsyncIterator
 
 
 def _services(store: Store, clock: Clock, http: Http) -> Services:
-    engine = Engine(Providers(http, clock), clock)
+    engine = Engine(Asker(Providers(http, clock), clock), clock)
     return Services(clock=clock, store=store, bus=Bus(), http=http, metrics=Metrics(clock), engine=engine)

@@ -21,6 +21,7 @@ from workers.clock import ManualClock
 from workers.errors import ProviderError, ProviderTimeout, ProviderUnavailable
 from workers.http import Http
 from workers.llm.base import CompletionRequest, Message
+from workers.llm.breakers import LONGEST_REST_S
 from workers.llm.openai import OpenAIProvider
 
 pytestmark = pytest.mark.anyio
@@ -116,14 +117,14 @@ async def test_an_outage_of_the_model_is_told_once(
             for number in range(1, 6):
                 await talking(it, number)
             reason = it.condition("shop", Condition.MODEL_REACHABLE)["reason"]
-            assert (
-                reason
-                == f"the model's server cannot be reached: 127.0.0.1:{road.port}: no connection: Connection refused"
-            )
+            first = f"the model's server cannot be reached: 127.0.0.1:{road.port}: no connection: Connection refused"
+            assert "resting until" in reason
+            assert reason.endswith(f"after: {first}")
             road.clear()
+            await clock.advance(LONGEST_REST_S)
             await talking(it, 7)
         assert it.bots["shop"].sent_to(7)[0].text == "hello 7"
         assert it.condition("shop", Condition.MODEL_REACHABLE)["status"] is True
         told = [record.getMessage() for record in caplog.records if "the model " in record.getMessage()]
-        assert told == [f"the model is out of reach: {reason}", "the model answers again"]
+        assert told == [f"the model is out of reach: {first}", "the model answers again"]
         it.assert_unharmed()

@@ -24,6 +24,7 @@ from workers.chat.engine import Engine
 from workers.clock import ManualClock
 from workers.conditions import Conditions
 from workers.http import Http
+from workers.llm.asking import Asker
 from workers.llm.base import Completion, CompletionRequest, Usage
 from workers.metrics import Metrics
 from workers.services import Services
@@ -97,7 +98,7 @@ class House:
             bus=bus,
             http=http,
             metrics=Metrics(clock),
-            engine=Engine(self.model, clock),  # type: ignore[arg-type]
+            engine=Engine(Asker(self.model, clock), clock),  # type: ignore[arg-type]
             open_channel=self._open,
         )
 

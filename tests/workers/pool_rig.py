@@ -46,6 +46,7 @@ class Puppet:
         self.turn: anyio.Event | None = None
         self.cancelled = False
         self.cleaned_up = False
+        self.let_gone = False
         self.seen = Vitals(last_poll_age_s=0.0)
 
     async def run(self, on_ready: Callable[[], None]) -> None:
@@ -57,6 +58,9 @@ class Puppet:
 
     def drain(self) -> None:
         self.drained.set()
+
+    def let_go(self) -> None:
+        self.let_gone = True
 
     def pause(self) -> None:
         self.paused = True

@@ -25,6 +25,7 @@ from workers.chat.memory import alternating
 from workers.clock import ManualClock
 from workers.http import Http
 from workers.llm import Providers
+from workers.llm.asking import Asker
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +48,7 @@ class Asking:
     """An engine, a bot and what it reported."""
 
     def __init__(self, sandbox: Sandbox, partition: Partition, http: Http, clock: ManualClock) -> None:
-        self.engine = Engine(Providers(http, clock), clock)
+        self.engine = Engine(Asker(Providers(http, clock), clock), clock)
         self.partition = partition
         self.sandbox = sandbox
         self.reports: list[tuple[Condition, bool]] = []

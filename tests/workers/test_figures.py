@@ -14,8 +14,6 @@ from config.vocabulary import FLEET
 from workers.clock import ManualClock
 from workers.figures import DAY_AND_A_HALF_S, QUARTER_S, QUARTERS, Figures, Ring, local_midnight, per_minute
 
-ECHO = ("echo", "")
-
 
 @pytest.fixture
 def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -85,12 +83,12 @@ def test_tokens_of_today_begin_anew_at_midnight() -> None:
     """What was spent before local midnight is no more today's, read or counted."""
     clock = ManualClock(now=local_midnight(1_700_000_000.0) + 86_400 - 10)
     figures = Figures(clock)
-    figures.tokens("a", ECHO, 10, 5, 0)
-    figures.tokens("a", ("echo", "other"), 1, 1, 0)
-    assert figures.today("a") == (17, 0.0)
+    figures.spend("a", 15, 2_000_000_000)
+    figures.spend("a", 2, 500_000_000)
+    assert figures.today("a") == (17, 2.5)
     clock.jump(11)
     assert figures.today("a") == (0, 0.0)
-    figures.tokens("b", ECHO, 1, 0, 0)
+    figures.spend("b", 1, 0)
     assert (figures.today("a"), figures.today("b")) == ((0, 0.0), (1, 0.0))
     assert figures.midnight == local_midnight(clock.now())
 
@@ -104,9 +102,9 @@ def test_a_day_is_as_long_as_its_clock_change_makes_it(month: int, day: int, hou
         assert local_midnight(midnight + second) == midnight
     clock = ManualClock(now=midnight)
     figures = Figures(clock)
-    figures.tokens("a", ECHO, 3, 0, 0)
+    figures.spend("a", 3, 0)
     clock.jump(hours * 3600 - 1)
-    figures.tokens("a", ECHO, 4, 0, 0)
+    figures.spend("a", 4, 0)
     assert figures.today("a")[0] == 7
     clock.jump(1)
     assert figures.today("a")[0] == 0
@@ -115,18 +113,24 @@ def test_a_day_is_as_long_as_its_clock_change_makes_it(month: int, day: int, hou
 
 
 def test_what_earlier_processes_spent_is_added() -> None:
-    """A restart during the day loses nothing of it."""
+    """A restart during the day loses nothing of it; what was written down without a price is free only of free ones."""
     figures = Figures(ManualClock())
-    figures.tokens("a", ECHO, 1, 1, 0)
-    figures.recall([("a", "echo", "", 10, 20, 0), ("b", "echo", "", 1, 2, 0)])
-    assert (figures.today("a"), figures.today("b")) == ((32, 0.0), (3, 0.0))
+    figures.spend("a", 2, 0)
+    figures.recall(
+        [
+            ("a", "openai", "m", 10, 20, 0, 3_000_000_000, 0),
+            ("b", "echo", "", 1, 2, 0, None, 1),
+            ("c", "openai", "m", 1, 2, 0, 5, 1),
+        ]
+    )
+    assert [figures.today(bot_id) for bot_id in "abc"] == [(32, 3.0), (3, 0.0), (3, None)]
 
 
-def test_one_model_without_a_price_leaves_the_cost_unknown() -> None:
+def test_one_call_without_a_price_leaves_the_cost_unknown() -> None:
     """A sum of which a part is not known is not known; the tokens are."""
     figures = Figures(ManualClock())
-    figures.tokens("a", ECHO, 1, 1, 0)
-    figures.tokens("a", ("openai", "a-model-nobody-sells"), 1, 1, 0)
+    figures.spend("a", 2, 7)
+    figures.spend("a", 2, None)
     assert figures.today("a") == (4, None)
 
 

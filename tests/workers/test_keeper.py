@@ -261,6 +261,7 @@ async def test_a_worker_that_ignores_its_cancellation_is_left_behind(tmp_path: P
         await clock.advance(25.1)
         assert (rig.phase("a"), puppet.cancelled) == (Phase.STOPPED, True)
         assert len(rig.pool.leaked) == 1
+        assert puppet.let_gone
         await rig.pool.start("a", actor="ana")
         await rig.settle()
         assert rig.phase("a") is Phase.RUNNING

@@ -27,6 +27,7 @@ from workers.clock import ManualClock
 from workers.conditions import Conditions
 from workers.errors import BotInvalid
 from workers.http import Http
+from workers.llm.asking import Asker
 from workers.metrics import Metrics
 from workers.services import Services
 from workers.worker import Worker
@@ -49,7 +50,7 @@ class Town:
             bus=Bus(),
             http=http,
             metrics=Metrics(clock),
-            engine=Engine(self, clock),  # type: ignore[arg-type]
+            engine=Engine(Asker(self, clock), clock),  # type: ignore[arg-type]
         )
 
     def get(self, llm: Any) -> Model:

@@ -24,6 +24,7 @@ from workers.channels.loopback import LoopbackChannel
 from workers.chat.engine import Answer, Engine
 from workers.clock import ManualClock
 from workers.errors import ChannelUnreachable, TokenRejected
+from workers.llm.asking import Asker
 from workers.llm.base import Completion, CompletionRequest, Usage
 from workers.worker import Worker
 
@@ -76,7 +77,7 @@ class People:
 async def town(path: Path, clock: ManualClock, people: People | None = None) -> AsyncIterator[tuple[Fleet, People]]:
     """A fleet of real workers and its people."""
     people = people or People(clock)
-    engine = Engine(cast("Any", people.model), clock)
+    engine = Engine(Asker(cast("Any", people.model), clock), clock)
     async with fleet(path, clock, worker=Worker, engine=engine, open_channel=cast("Any", people.open)) as rig:
         yield rig, people
 
@@ -295,16 +296,18 @@ async def test_a_bot_that_blocks_the_loop_is_named_and_alone(tmp_path: Path, clo
     """Promise 8: the stall is reported with the bot and the line; every other bot goes on without a restart."""
 
     class Blocking(Engine):
-        async def answer(self, spec: Any, partition: Any, incoming: Incoming, report: Any, *more: Any) -> Answer:
+        async def answer(
+            self, spec: Any, partition: Any, incoming: Incoming, report: Any, *more: Any, **named: Any
+        ) -> Answer:
             if incoming.text == "block":
                 until = time.monotonic() + 0.7
                 while time.monotonic() < until:
                     pass
-            return await super().answer(spec, partition, incoming, report, *more)
+            return await super().answer(spec, partition, incoming, report, *more, **named)
 
     async with town(tmp_path, clock) as (rig, people):
         await running(rig, "good", "rude")
-        engine = Blocking(cast("Any", people.model), clock)
+        engine = Blocking(Asker(cast("Any", people.model), clock), clock)
         object.__setattr__(rig.services, "engine", engine)
         people.channel("rude").say("block", chat_id=1)
         people.channel("good").say("hello", chat_id=1)

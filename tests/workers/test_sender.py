@@ -95,6 +95,23 @@ async def test_a_refused_part_ends_its_answer_and_nothing_else(house: House, cap
     assert len(house.events(ReplySent)) == 2
 
 
+class Bare(LoopbackChannel):
+    """Takes every part without its formatting."""
+
+    def refused_formats(self) -> int:
+        return 1
+
+
+async def test_formatting_the_server_refused_is_counted(house: House) -> None:
+    """Each part that went out bare counts in the metric `format_refused`."""
+    channel = house.channel = Bare(clock=house.clock, identity=house.channel.identity)
+    async with house.running():
+        channel.say(LONG)
+        await eventually(house.settled)
+    counted = {name: roll.count for (_, name), roll in house.services.metrics._rolls.items()}
+    assert counted["format_refused"] == 3
+
+
 async def test_patience_asked_for_is_no_doubt(house: House) -> None:
     """429: the row goes back to `pending`, the bot shows `throttled`, the part is sent once its time has come."""
     house.channel.fail("send", RateLimited("wait 7 s", 7.0))

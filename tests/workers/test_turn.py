@@ -64,7 +64,7 @@ async def test_a_poisonous_update_is_set_aside(house: House) -> None:
         await eventually(lambda: house.answers == ["re hello"])
         await eventually(house.settled)
     [(payload, error)] = house.rows("SELECT payload, error FROM updates WHERE outcome = 'poison'")
-    assert '"text": 7' in payload
+    assert '"text":7' in payload
     assert "message.text" in error
     [event] = house.events(MessagePoisoned)
     assert event.data()["update_id"] == 1

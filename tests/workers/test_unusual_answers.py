@@ -8,7 +8,8 @@ import pytest
 
 from store.texts import storable
 from workers.channels.faults import Garbage, result_of
-from workers.llm.completions import LONGEST_WORD, read_whole
+from workers.llm.completions import read_whole
+from workers.llm.reading import LONGEST_WORD
 from workers.llm.refusals import Refusals
 
 GOOD = b'{"update_id":2,"message":{"text":"good"}}'

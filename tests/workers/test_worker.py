@@ -360,10 +360,10 @@ async def test_what_is_paid_for_is_not_asked_again_when_it_cannot_be_rendered(ho
     """A crash between the model's answer and the commit sets the update aside at once."""
 
     class Clumsy(LoopbackChannel):
-        def render(self, lane: Lane, text: str) -> list[Outgoing]:
+        def render(self, lane: Lane, text: str, *more: Any, **named: Any) -> list[Outgoing]:
             if text == "re bad":
                 raise RuntimeError("cannot draw this")
-            return super().render(lane, text)
+            return super().render(lane, text, *more, **named)
 
     house.channel = Clumsy(clock=house.clock, identity=house.channel.identity)
     async with house.running():

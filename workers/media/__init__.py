@@ -1,0 +1,1 @@
+"""Pictures, voices and documents made into what a model understands."""

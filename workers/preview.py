@@ -1,0 +1,149 @@
+"""An answer seen while it is being made: frames of it, now and then, that may be lost; the final one never is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final, Literal
+
+import anyio
+
+from workers.channels.base import Channel, Frame, Lane
+from workers.errors import ChannelError, ChannelUnreachable, RateLimited, SendRefused
+
+logger = logging.getLogger(__name__)
+
+EVERY_S: Final = 1.0
+"""Telegram takes one message a second into a chat, an edit being one."""
+
+EVERY_IN_GROUPS_S: Final = 3.0
+"""And twenty a minute into a group."""
+
+FRAMES_AT_ONCE: Final = 8
+"""Frames of one bot on their way at once; those beyond are dropped. A slow server must not gather tasks."""
+
+LONGEST_FRAME: Final = 4000
+"""Characters of an answer a frame shows; what is beyond comes with the answer."""
+
+How = Literal["edit", "draft", "auto"]
+
+
+class Preview:
+    """One answer under way, as its chat sees it. A listener of the model: `piece` and `restart` never wait.
+
+    By drafts, which vanish, or by a message that is edited and in the end becomes the first part of the answer. Its id is
+    kept (`keep`) as soon as it is known: a turn begun again after a crash goes on with that message, and one answer stays.
+    """
+
+    __slots__ = (
+        "_channel",
+        "_closed",
+        "_every_s",
+        "_how",
+        "_keep",
+        "_lane",
+        "_reply_to",
+        "_showing",
+        "_shown",
+        "_text",
+        "_update_id",
+        "message_id",
+        "next_at",
+    )  # fmt: skip
+
+    def __init__(
+        self, channel: Channel, lane: Lane, update_id: int, how: How, keep: Callable[[int], Awaitable[object]],
+        *, private: bool, message_id: int = 0, reply_to: int = 0,
+    ) -> None:  # fmt: skip
+        self.message_id = message_id
+        self.next_at = 0.0
+        """Monotonic moment before which no frame is due."""
+        self._channel = channel
+        self._lane = lane
+        self._reply_to = reply_to
+        self._update_id = update_id
+        self._keep = keep
+        self._every_s = EVERY_S if private else EVERY_IN_GROUPS_S
+        # A message shown by an earlier run has to become the answer: no drafts beside it.
+        self._how: How = how if private and not message_id else "edit"
+        if how == "draft" and self._how == "edit" and not message_id:
+            self._closed = True  # drafts only, and there are none in groups
+        else:
+            self._closed = False
+        self._text: list[str] = []
+        self._shown = 0
+        self._showing: anyio.Event | None = None
+
+    def piece(self, text: str) -> None:
+        """Note what the model said next."""
+        self._text.append(text)
+
+    def restart(self) -> None:
+        """Forget what it said: another model begins anew."""
+        self._text.clear()
+        self._shown = 0
+
+    def due(self, now: float) -> bool:
+        """Tell whether there is something new to show at a monotonic moment, and nothing under way."""
+        return (
+            not self._closed and self._showing is None and now >= self.next_at and len(self._text) != self._shown
+        )  # fmt: skip
+
+    def begin(self, now: float) -> None:
+        """Count a frame as on its way; `show` is to follow."""
+        self._showing = anyio.Event()
+        self.next_at = now + self._every_s
+
+    async def show(self) -> None:
+        """Send one frame. Whatever becomes of it, the answer is not held up and nobody is told but the log."""
+        showing = self._showing
+        assert showing is not None, "begin comes first"
+        try:
+            await self._send()
+        finally:
+            self._showing = None
+            showing.set()
+
+    async def _send(self) -> None:
+        pieces, text = len(self._text), "".join(self._text)[:LONGEST_FRAME]
+        if not text.strip():
+            return
+        draft = self._how != "edit"
+        try:
+            message_id = await self._channel.show(
+                Frame(self._lane, text, self._update_id if draft else 0, self.message_id, self._reply_to)
+            )
+        except RateLimited:
+            return  # the chat's deadline is noted; the next frame shows more
+        except SendRefused as error:
+            self._refused(error)
+            return
+        except ChannelUnreachable:
+            return
+        except ChannelError as error:
+            # In doubt, or the token is gone: a first frame that may be there without our knowing its id is the last one.
+            logger.debug("no more frames of this answer: %s", error)
+            self._closed = self._closed or not self.message_id
+            return
+        self._shown = pieces
+        if message_id and not self.message_id:
+            self.message_id = message_id
+            await self._keep(message_id)
+
+    def _refused(self, error: SendRefused) -> None:
+        """Go on by edits where the server knows no drafts; give up otherwise."""
+        if self._how == "auto":
+            self._how = "edit"
+            return
+        logger.debug("no frames of this answer: %s", error)
+        self._closed = True
+
+    async def close(self) -> int:
+        """End it; return the id of the message that is to become the answer, 0 for none.
+
+        Waits for a frame that is on its way: none may arrive after the answer. Cancelling is safe.
+        """
+        self._closed = True
+        if self._showing is not None:
+            await self._showing.wait()
+        return self.message_id
