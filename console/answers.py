@@ -101,6 +101,18 @@ class EventLine(TypedDict):
     actor: str
 
 
+class Setup(TypedDict):
+    """How a bot answers, by its configuration: "provider model" of the model and its fallbacks, names of tools, modes."""
+
+    model: str
+    fallbacks: list[str]
+    memory: str
+    profile: bool
+    tools: list[str]
+    stream: str
+    access: str
+
+
 # --- live ----------------------------------------------------------------------------------------------------
 
 
@@ -231,6 +243,32 @@ class Said(TypedDict):
     latency_s: float
 
 
+class UsageRow(TypedDict):
+    """What one bot spent, over one day, chat, person or model (key).
+
+    tokens_cached are among tokens_in. cost is in US dollars, of the calls whose price is known, None when none is;
+    unpriced counts the others.
+    """
+
+    bot_id: str
+    key: str
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    tokens_cached: int
+    cost: float | None
+    unpriced: int
+
+
+class FactRow(TypedDict):
+    """One fact about a person; by says who wrote it down."""
+
+    fact: str
+    value: str
+    by: str
+    updated_at: float
+
+
 # --- files -----------------------------------------------------------------------------------------------------
 
 
@@ -269,3 +307,34 @@ class Draft(TypedDict, total=False):
     prompt: str
     telegram_url: str
     verify: bool
+
+
+class Invitation(TypedDict):
+    """A code that lets one person in until a moment; mode is the bot's, "" when it has no good configuration."""
+
+    bot_id: str
+    code: str
+    expires_at: float
+    mode: str
+
+
+class AccessRow(TypedDict):
+    """Somebody the operator, or a code, decided about: paired or blocked."""
+
+    user_id: int
+    state: str
+    name: str
+    by: str
+    at: float
+
+
+class AccessAnswer(TypedDict):
+    """Who may talk to a bot: the lists of its file, people decided about, and how many codes wait to be used."""
+
+    bot_id: str
+    mode: str
+    allow: list[int | str]
+    block: list[int | str]
+    admins: list[int | str]
+    people: list[AccessRow]
+    open_codes: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +10,20 @@ from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 from config.vocabulary import Phase
-from console.answers import ConfigFile, ConversationRow, Draft, Frame, MessageRow, Preview, Said, Series
+from console.answers import (
+    AccessAnswer,
+    ConfigFile,
+    ConversationRow,
+    Draft,
+    FactRow,
+    Frame,
+    Invitation,
+    MessageRow,
+    Preview,
+    Said,
+    Series,
+    UsageRow,
+)
 from console.control import API_VERSION, Action, EventLine, EventQuery, Info, LogLine, LogQuery, Outcome, Status
 from console.errors import NoFleet, WrongVersion
 from console.lock import owner_of
@@ -147,6 +160,42 @@ class RemoteControl(Wire):
         """As Control.say."""
         body = {"text": text, "session": session, "actor": actor}
         return cast("Said", await self._order(f"/v1/bots/{_part(bot_id)}/say", body))
+
+    async def usage(self, selectors: Sequence[str], *, by: str, days: int) -> list[UsageRow]:
+        """As Control.usage."""
+        asked = urlencode({"bots": list(selectors), "by": by, "days": days}, doseq=True)
+        return cast("list[UsageRow]", await self._call("GET", f"/v1/usage?{asked}"))
+
+    async def profile(
+        self, bot_id: str, user_id: str, *, changes: Mapping[str, str | None] | None = None, actor: str = ""
+    ) -> list[FactRow]:
+        """As Control.profile."""
+        path = f"/v1/bots/{_part(bot_id)}/profile"
+        if not changes:
+            return cast("list[FactRow]", await self._call("GET", f"{path}?{urlencode({'user_id': user_id})}"))
+        body = {"user_id": user_id, "changes": dict(changes), "actor": actor}
+        return cast("list[FactRow]", await self._order(path, body))
+
+    async def pair(self, bot_id: str, *, minutes: float, actor: str) -> Invitation:
+        """As Control.pair."""
+        body = {"minutes": minutes, "actor": actor}
+        return cast("Invitation", await self._order(f"/v1/bots/{_part(bot_id)}/pair", body))
+
+    async def access(
+        self,
+        bot_id: str,
+        *,
+        allow: Sequence[int] = (),
+        block: Sequence[int] = (),
+        remove: Sequence[int] = (),
+        actor: str = "",
+    ) -> AccessAnswer:
+        """As Control.access."""
+        path = f"/v1/bots/{_part(bot_id)}/access"
+        if not (allow or block or remove):
+            return cast("AccessAnswer", await self._call("GET", path))
+        body = {"allow": list(allow), "block": list(block), "remove": list(remove), "actor": actor}
+        return cast("AccessAnswer", await self._order(path, body))
 
     async def check(self) -> dict[str, Any]:
         """As Control.check."""

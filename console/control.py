@@ -7,7 +7,7 @@ else. Answers are plain JSON-ready dicts; moments are Unix time in seconds.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
@@ -17,14 +17,17 @@ from typing import Any, Final, Protocol
 
 from config.vocabulary import FLEET, Phase
 from console.answers import (
+    AccessAnswer,
     BotRow,
     ConfigFile,
     ConversationRow,
     Draft,
     EventLine,
+    FactRow,
     FleetRow,
     Frame,
     Info,
+    Invitation,
     LiveFleet,
     LiveRow,
     LogLine,
@@ -34,12 +37,14 @@ from console.answers import (
     Said,
     Series,
     Status,
+    UsageRow,
 )
 from workers.errors import NoSuchBot
 
 __all__ = [
     "ALL",
     "API_VERSION",
+    "AccessAnswer",
     "Action",
     "BotRow",
     "ConfigFile",
@@ -48,9 +53,11 @@ __all__ = [
     "Draft",
     "EventLine",
     "EventQuery",
+    "FactRow",
     "FleetRow",
     "Frame",
     "Info",
+    "Invitation",
     "LiveFleet",
     "LiveRow",
     "LogLine",
@@ -61,6 +68,7 @@ __all__ = [
     "Said",
     "Series",
     "Status",
+    "UsageRow",
     "matching",
     "no_such_bot",
     "sources",
@@ -123,7 +131,7 @@ class Control(Protocol):
         ...
 
     async def bot(self, bot_id: str) -> dict[str, Any]:
-        """Return all that is known of one bot: its BotRow, `file`, `digest`, `failures`, `usage`, last `events`.
+        """Return all that is known of one bot: its BotRow, `file`, `digest`, `setup`, `failures`, `usage`, last `events`.
 
         Raises NoSuchBot.
         """
@@ -175,11 +183,17 @@ class Control(Protocol):
         ...
 
     async def config_file(self, bot_id: str) -> ConfigFile:
-        """Return the file of a bot as it lies on the disk. Raises NoSuchBot, ConfigError."""
+        """Return the file of a bot, or of the fleet (FLEET: fleet.toml), as it lies on the disk.
+
+        Raises NoSuchBot, ConfigError.
+        """
         ...
 
     async def preview(self, bot_id: str, text: str) -> Preview:
-        """Say what a text would do in place of that file; nothing is written. Raises NoSuchBot, ConfigError."""
+        """Say what a text would do in place of that file; nothing is written. Raises NoSuchBot, ConfigError.
+
+        Of fleet.toml: to the fleet itself, then to every bot it changes; a bot it would break is a problem.
+        """
         ...
 
     async def save_config(self, bot_id: str, text: str, *, expected_digest: str, actor: str) -> dict[str, Any]:
@@ -192,6 +206,25 @@ class Control(Protocol):
 
     async def add_bot(self, draft: Draft, *, actor: str) -> dict[str, Any]:
         """Write the file of a new bot and start it; return {"bot_id", "file", "username"}. Raises ConfigError."""
+        ...
+
+    async def pair(self, bot_id: str, *, minutes: float, actor: str) -> Invitation:
+        """Make a code that lets one person talk to a bot; it is shown this once. Raises NoSuchBot, BadRequest."""
+        ...
+
+    async def access(
+        self,
+        bot_id: str,
+        *,
+        allow: Sequence[int] = (),
+        block: Sequence[int] = (),
+        remove: Sequence[int] = (),
+        actor: str = "",
+    ) -> AccessAnswer:
+        """Return who may talk to a bot, after people were let in, shut out, or what was decided about them forgotten.
+
+        It counts from the next message on. Raises NoSuchBot, BadRequest.
+        """
         ...
 
     async def check(self) -> dict[str, Any]:
@@ -238,6 +271,23 @@ class Control(Protocol):
 
         It is remembered and its tokens are counted as those of every turn; it reaches no channel. Where no answer can be
         had, `error` says why and nothing is remembered. Raises NoSuchBot, WrongPhase (no good configuration), BadRequest.
+        """
+        ...
+
+    async def usage(self, selectors: Sequence[str], *, by: str, days: int) -> list[UsageRow]:
+        """Return what bots (ids and globs; none = every bot) spent in the last days, today among them.
+
+        Summed by day (of the bot's time zone, in order), chat, user or model (those that took most tokens first, 1,000 of
+        a bot at most). Raises NoSuchBot, BadRequest.
+        """
+        ...
+
+    async def profile(
+        self, bot_id: str, user_id: str, *, changes: Mapping[str, str | None] | None = None, actor: str = ""
+    ) -> list[FactRow]:
+        """Return what a bot knows of a person, by name, after writing changes down (None deletes a fact).
+
+        Of the tenant the bot's file names. Raises NoSuchBot, BadRequest for facts beyond the limits.
         """
         ...
 

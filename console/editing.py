@@ -1,8 +1,7 @@
-"""Editing a bot's file from the command line: a private copy, an editor, a check, a question, and only then the file."""
+"""Editing a file of the fleet from the command line: a private copy, an editor, a check, a question, and only then the file."""
 
 from __future__ import annotations
 
-import difflib
 import os
 import shlex
 import subprocess
@@ -14,6 +13,7 @@ from typing import Any, Final, Protocol
 import click
 
 from config.errors import ConfigError, FleetError
+from config.vocabulary import FLEET
 from console import exits
 from console.answers import ConfigFile
 from console.asking import actor
@@ -21,13 +21,15 @@ from console.output import style, visible
 from console.place import Place
 from console.rows import change_words, problem_words
 
+FLEET_TOML: Final = "fleet.toml"
+"""How the file all bots share is asked for; no bot can be called so."""
 MARK: Final = "#! "
 """Begins the lines put on top of a text with mistakes; they are taken out again."""
 DISTURBANCE: Final = {
     "nothing": "nothing changes for the bot",
     "in_place": "applied in place",
     "next_turn": "applied with the next turn",
-    "restart": "the bot is restarted",
+    "restart": "bots are restarted",
     "fleet": "applied when the fleet is started again",
 }
 
@@ -61,24 +63,27 @@ class FolderDesk:
         from config.write import bot_path
         from console.paperwork import digest_of
 
-        path = bot_path(self._root, bot_id)
+        path = self._root / FLEET_TOML if bot_id == FLEET else bot_path(self._root, bot_id)
         try:
             text = read_text(path)[0]
         except Unreadable as error:
-            raise ConfigError(f"{path} {error.message}", error.hint) from None
+            if bot_id != FLEET or os.path.lexists(path):  # noqa: ASYNC240 (nobody else runs on this loop)
+                raise ConfigError(f"{path} {error.message}", error.hint) from None
+            text = ""  # a fleet may do without one
         return {"bot_id": bot_id, "file": str(path), "text": text, "digest": digest_of(text)}
 
     async def preview(self, bot_id: str, text: str) -> dict[str, Any]:
         """Check a text by the loader; nobody runs, so nobody is disturbed."""
         from config.load import Loader
+        from console.paperwork import diff_of
         from console.rows import problem_row
 
         loader = Loader(self._root, environment=self._environment)
         loader.load()
-        _, problems = loader.attempt(bot_id, text)
-        before = (await self.config_file(bot_id))["text"].splitlines()
-        diff = difflib.unified_diff(before, text.splitlines(), f"{bot_id}.toml", f"{bot_id}.toml", lineterm="")
-        return {"problems": [problem_row(p) for p in problems], "diff": "\n".join(diff), "disturbs": "", "changes": []}
+        _, problems = loader.attempt_fleet(text) if bot_id == FLEET else loader.attempt(bot_id, text)
+        found = await self.config_file(bot_id)
+        diff = diff_of(Path(found["file"]), found["text"], text)
+        return {"problems": [problem_row(p) for p in problems], "diff": diff, "disturbs": "", "changes": []}
 
     async def save_config(self, bot_id: str, text: str, *, expected_digest: str, actor: str) -> dict[str, Any]:
         """As Control.save_config; actor is of no use, as nobody keeps a journal."""
@@ -88,11 +93,15 @@ class FolderDesk:
         return {"changes": [], "problems": []}
 
 
-async def edit(place: Place, environment: str | None, bot_id: str, yes: bool) -> int:
-    """Edit one bot's file; return the exit code. Raises FleetErrors, each naming the copy when one is kept."""
+async def edit(place: Place, environment: str | None, name: str, yes: bool) -> int:
+    """Edit the file of a bot, or fleet.toml where that is the name; return the exit code.
+
+    Raises FleetErrors, each naming the copy when one is kept.
+    """
+    bot_id = FLEET if name == FLEET_TOML else name
     desk = await _desk(place, environment)
     found = await desk.config_file(bot_id)
-    copy = _copy_of(bot_id, found["text"])
+    copy = _copy_of(name.removesuffix(".toml"), found["text"])
     try:
         code = await _edit(desk, found, copy, yes=yes)
     except (FleetError, click.ClickException, click.Abort, OSError, KeyboardInterrupt):
@@ -126,7 +135,7 @@ async def _edit(desk: Desk, found: ConfigFile, copy: Path, *, yes: bool) -> int:
         _write(copy, with_marks(text, problems))
         if text == before or not sys.stdin.isatty():
             # Looked at twice and left as it is, or nobody to look again.
-            raise ConfigError(f"{bot_id} was not saved: {problems[0]}", f"{len(problems)} to mend in all")
+            raise ConfigError(f"{named(bot_id)} was not saved: {problems[0]}", f"{len(problems)} to mend in all")
         before = text
     _show(seen)
     if not yes:
@@ -136,16 +145,21 @@ async def _edit(desk: Desk, found: ConfigFile, copy: Path, *, yes: bool) -> int:
     done = await desk.save_config(bot_id, text, expected_digest=found["digest"], actor=actor())
     click.echo(f"saved {found['file']}")
     for change in done["changes"]:
-        click.echo(f"{change['bot_id']}: {change_words(change)}")
+        click.echo(f"{named(change['bot_id'])}: {change_words(change)}")
     return exits.OK
 
 
-def _copy_of(bot_id: str, text: str) -> Path:
-    """Return a copy only we may read: a bot's file may hold a token."""
-    descriptor, name = tempfile.mkstemp(prefix=f"{bot_id}-", suffix=".toml")
+def named(bot_id: str) -> str:
+    """Return a bot as a person calls it; the fleet itself by its file."""
+    return FLEET_TOML if bot_id == FLEET else bot_id
+
+
+def _copy_of(name: str, text: str) -> Path:
+    """Return a copy only we may read: the file may hold a token."""
+    descriptor, path = tempfile.mkstemp(prefix=f"{name}-", suffix=".toml")
     with os.fdopen(descriptor, "wb") as file:
         file.write(text.encode())
-    return Path(name)
+    return Path(path)
 
 
 def _read(copy: Path) -> str:

@@ -28,6 +28,8 @@ SLICES: Final = 16
 """In so many looks, which come a little late each, every bot is looked at: within 5 s."""
 LONGEST_S: Final = 4.7
 """The first look after so long is told whatever it sees, so that a frame comes each 5 s: a dead link is noticed."""
+ADDED_S: Final = 1.0
+"""How often what every bot spent is added up."""
 BACKLOG: Final = 8192
 RECALLED: Final = 1000
 """Events read from the store when the first console opens."""
@@ -50,6 +52,8 @@ class Board:
         self._looks = 0
         self._news_at = self._sliced_at = -TICK_S
         self._slice = 0
+        self._added_at = -ADDED_S
+        self._spent: tuple[int, float | None] = (0, 0.0)
         self._followers = 0
         self._ears = ExitStack()
         self._news: Subscription | None = None
@@ -79,6 +83,7 @@ class Board:
         if not self._followers:
             self._news = self._ears.enter_context(self._fleet.bus.subscribe(BACKLOG))
             self._news_at = self._sliced_at = self._fleet.clock.monotonic() - TICK_S
+            self._added_at = self._news_at - ADDED_S
         self._followers += 1
         try:
             yield
@@ -204,17 +209,26 @@ class Board:
     def _fleet_figures(self) -> FleetFigures:
         metrics, pool = self._fleet.metrics, self._fleet.pool
         trend = metrics.figures.trend(FLEET)
-        spent = [(row["figures"]["tokens_today"], row["figures"]["cost_today"]) for row in self._rows.values()]
-        costs = [cost for _, cost in spent if cost is not None]
+        tokens, cost = self._all_spent()
         return {
             "per_min": per_minute(trend),
             "trend": trend,
             "turn_p95_s": metrics.percentiles(FLEET, "turn_s")[1],
             "errors_1h": metrics.figures.errors_1h(FLEET),
-            "tokens_today": sum(tokens for tokens, _ in spent),
-            "cost_today": sum(costs) if len(costs) == len(spent) else None,
+            "tokens_today": tokens,
+            "cost_today": cost,
             "loop_lag_ms": round(pool.loop_watch.lag().p99_s * 1000, 1),
         }
+
+    def _all_spent(self) -> tuple[int, float | None]:
+        """Return what all bots spent today, added up anew once a second: that looks at every row."""
+        now = self._fleet.clock.monotonic()
+        if now - self._added_at >= ADDED_S:
+            self._added_at = now
+            spent = [(row["figures"]["tokens_today"], row["figures"]["cost_today"]) for row in self._rows.values()]
+            costs = [cost for _, cost in spent if cost is not None]
+            self._spent = sum(tokens for tokens, _ in spent), sum(costs) if len(costs) == len(spent) else None
+        return self._spent
 
 
 def alike(fleet: LiveFleet, before: LiveFleet | None) -> bool:

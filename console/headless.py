@@ -131,9 +131,9 @@ async def _live(
                 fleet: Fleet = await stack.enter_async_context(opening)
                 ending.fleet = fleet
                 await _stay(fleet, ending, company, front)
-        if ending.fleet is not None and ending.fleet.pool.leaked:
+        if ending.fleet is not None and ending.fleet.leaks:
             # Tasks that ignore their cancellation would keep the process alive for ever; all that counts is written.
-            click.echo("error: some bots could not be cancelled; ending by force", err=True)
+            click.echo("error: some bots or tools could not be cancelled; ending by force", err=True)
             os._exit(ending.code or exits.FAILURE)
         group.cancel_scope.cancel()
     return ending.code

@@ -13,6 +13,7 @@ import anyio
 from config.errors import FleetError
 from config.load import Loader
 from config.vocabulary import FLEET, Phase
+from console.accounts import Accounts
 from console.control import (
     API_VERSION,
     Action,
@@ -32,24 +33,27 @@ from console.control import (
 from console.course import Course
 from console.errors import Conflict, described
 from console.feed import Board
+from console.gate import Gate
 from console.offline import remove_file
 from console.paperwork import Paperwork
 from console.records import Records
 from console.rows import change_row, problem_row
+from console.setup import setup
 from console.talks import Talks
+from workers.media import keeping
 
 if TYPE_CHECKING:
     from console.runtime import Fleet
 
 LOOK_S: Final = 0.05
 """How often `wait` looks."""
-MORE: Final = ("feed", "series", "conversations", "say", "edit", "add")
+MORE: Final = ("feed", "series", "conversations", "say", "edit", "edit_fleet", "add", "usage", "profile", "access")
 """What a fleet of this version can beyond the first one."""
 STUCK: Final = frozenset({Phase.STOPPED, Phase.DISABLED, Phase.INVALID, Phase.QUARANTINED})
 """Phases a bot does not leave by itself (soon): waiting for another one is useless."""
 
 
-class LocalControl(Talks, Course, Paperwork):
+class LocalControl(Talks, Accounts, Gate, Course, Paperwork):
     """The Control of a fleet of this process."""
 
     def __init__(self, fleet: Fleet) -> None:
@@ -123,6 +127,7 @@ class LocalControl(Talks, Course, Paperwork):
             "running": True,
             "file": str(spec.path if spec else self._file(bot_id)),
             "digest": spec.digest[:12] if spec else None,
+            "setup": setup(spec.config) if spec else None,
             "failures": status.get("failures", []),
             "usage": [asdict(total) for total in usage],
             "events": await self.events(EventQuery((bot_id,), tail=20)),
@@ -252,7 +257,8 @@ class LocalControl(Talks, Course, Paperwork):
     async def import_bot(self, source: Path, bot_id: str | None = None, *, actor: str) -> dict[str, Any]:
         """As Control.import_bot."""
         self._refuse_when_closing()
-        name, rows = await self._fleet.store.import_partition(source, bot_id)
+        now_ms = int(self._fleet.clock.now() * 1000)
+        name, rows = await self._fleet.store.import_partition(source, bot_id, now_ms=now_ms)
         self._note("import", name, actor)
         return {"bot_id": name, "rows": rows}
 
@@ -268,6 +274,7 @@ class LocalControl(Talks, Course, Paperwork):
         await self._fleet.pool.release(bot_id)
         await self._fleet.settle(bot_id)
         rows = await self._fleet.pool.remove(bot_id)
+        await anyio.to_thread.run_sync(keeping.remove, self._fleet.place.root, bot_id)
         self._note("remove", FLEET, actor, bot_id)
         return {"bot_id": bot_id, "file": str(path), "rows": rows}
 

@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,9 +16,10 @@ import anyio
 
 from config.errors import FleetError
 from config.vocabulary import is_bot_id
-from console.answers import ConversationRow, MessageRow
+from console import accounts
+from console.answers import ConversationRow, MessageRow, UsageRow
 from console.chats import listed, read
-from console.control import BotRow, EventLine, EventQuery, LogLine, LogQuery, Status, no_such_bot, sources
+from console.control import BotRow, EventLine, EventQuery, LogLine, LogQuery, Status, matching, no_such_bot, sources
 from console.errors import BadRequest
 from console.lock import Lock, Owner
 from console.place import Place
@@ -28,11 +29,12 @@ from store.conversations import Conversations
 from store.journal import Journal
 from store.logs import Logs
 from store.messages import Messages
-from store.opening import cannot_open
+from store.opening import cannot_open, check_readable
 from store.reader import Reader
 from store.tails import Tails
 from store.usage import UsageRows
 from workers.clock import SystemClock
+from workers.media import keeping
 
 if TYPE_CHECKING:
     from store.database import Store
@@ -146,6 +148,24 @@ class Offline:
             )
             return await read(messages, usage, key, before_seq=before_seq, search=search, limit=limit)
 
+    async def usage(self, selectors: Sequence[str], *, by: str, days: int) -> list[UsageRow]:
+        """As Control.usage; days are those of the time zones the files name now."""
+        from config.load import Loader
+
+        accounts.check(by, days)
+        async with self._reader() as reader:
+            known = await self._bot_ids(reader) if reader is not None else []
+            chosen = dict.fromkeys(b for selector in selectors or ("*",) for b in matching(selector, known))
+            if reader is None or not chosen:
+                return []
+            snapshot = await anyio.to_thread.run_sync(Loader(self.place.root).load)
+            rows: list[UsageRow] = []
+            for bot_id in chosen:
+                spec = snapshot.bots.get(bot_id)
+                zone = spec.config.time_zone if spec else ""
+                rows += await accounts.spent(UsageRows(bot_id, reader), bot_id, by, days, zone, SystemClock().now())
+        return rows
+
     @asynccontextmanager
     async def _known(self, bot_id: str) -> AsyncIterator[Reader]:
         """Give a connection for a bot that is written down. Raises NoSuchBot."""
@@ -173,7 +193,7 @@ class Offline:
     async def import_bot(self, source: Path, bot_id: str | None = None) -> dict[str, Any]:
         """As Control.import_bot."""
         async with self._store(create=True) as store:
-            name, rows = await store.import_partition(source, bot_id)
+            name, rows = await store.import_partition(source, bot_id, now_ms=int(SystemClock().now() * 1000))
         return {"bot_id": name, "rows": rows}
 
     async def remove_bot(self, bot_id: str) -> dict[str, Any]:
@@ -187,6 +207,7 @@ class Offline:
                 raise no_such_bot(bot_id, known)
             remove_file(path)
             rows = await store.remove_partition(bot_id)
+            await anyio.to_thread.run_sync(keeping.remove, self.place.root, bot_id)
         return {"bot_id": bot_id, "file": str(path), "rows": rows}
 
     async def _bot_ids(self, reader: Reader) -> list[str]:
@@ -206,6 +227,7 @@ class Offline:
         try:
             yield reader
         except sqlite3.OperationalError as error:
+            check_readable(database)
             raise cannot_open(database, error) from error
         finally:
             await reader.close()

@@ -1,19 +1,20 @@
-"""Bot files as an operator edits them: read, tried, saved, added. The running fleet takes up what is saved at once."""
+"""The fleet's files as an operator edits them: read, tried, saved, added. What is saved is taken up at once."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 from pathlib import Path
 from typing import Any, Final
 
 import anyio
 
-from config.change import changed_keys, strongest
-from config.errors import ConfigError, ConfigInvalid, FleetError
-from config.files import DOTENV_FILE, Unreadable, read_text
+from config.change import BotChange, changed_keys, strongest
+from config.errors import ConfigError, ConfigInvalid, FleetError, Problem
+from config.files import DOTENV_FILE, FLEET_FILE, Unreadable, read_text
 from config.snapshot import BotSpec
-from config.vocabulary import Effect
+from config.vocabulary import FLEET, Effect
 from config.write import replace_text
 from console.adding import add
 from console.answers import ConfigFile, Draft, Preview
@@ -30,45 +31,60 @@ DISTURBS: Final = {
 
 
 class Paperwork(Within):
-    """The files of all bots."""
+    """The files of all bots, and the one they share."""
+
+    def _path(self, bot_id: str) -> Path:
+        """Return where a bot's file lies, or fleet.toml. Raises NoSuchBot."""
+        if bot_id == FLEET:
+            return self._fleet.place.root.absolute() / FLEET_FILE
+        return self._file(self._known(bot_id))
 
     async def config_file(self, bot_id: str) -> ConfigFile:
         """As Control.config_file."""
-        path = self._file(self._known(bot_id))
-        text = await anyio.to_thread.run_sync(_read, path)
+        path = self._path(bot_id)
+        text = await anyio.to_thread.run_sync(_read_fleet if bot_id == FLEET else _read, path)
         return {"bot_id": bot_id, "file": str(path), "text": text, "digest": digest_of(text)}
 
     async def preview(self, bot_id: str, text: str) -> Preview:
         """As Control.preview."""
-        path = self._file(self._known(bot_id))
+        path = self._path(bot_id)
         before = await anyio.to_thread.run_sync(_read_if_there, path) or ""
-        spec, problems = await self._fleet.reloader.attempt(bot_id, text)
-        keys, effect = _difference(self._fleet.spec(bot_id), spec)
-        shown = text.encode(errors="backslashreplace").decode()
-        diff = difflib.unified_diff(before.splitlines(), shown.splitlines(), path.name, path.name, lineterm="")
-        change = {"bot_id": bot_id, "kind": "changed", "effect": str(effect) if effect else None, "keys": keys}
+        changes, problems = await self._attempt(bot_id, text)
+        effect = strongest(change.effect for change in changes if change.effect)
         return {
             "ok": not problems,
             "problems": [problem_row(problem) for problem in problems],
-            "changes": [change] if keys else [],
-            "diff": "\n".join(diff),
+            "changes": [change_row(change) for change in changes],
+            "diff": diff_of(path, before, text),
             "disturbs": DISTURBS[effect] if effect else "nothing",
         }
+
+    async def _attempt(self, bot_id: str, text: str) -> tuple[list[BotChange], tuple[Problem, ...]]:
+        """Return what a text would change, the file's own first, and all that is wrong with it."""
+        if bot_id != FLEET:
+            spec, problems = await self._fleet.reloader.attempt(bot_id, text)
+            keys, effect = _difference(self._fleet.spec(bot_id), spec)
+            return ([BotChange(bot_id, "changed", effect, tuple(keys))] if keys else []), problems
+        trial = await self._fleet.reloader.attempt_fleet(text)
+        effect = strongest(effect for _, effect in trial.keys)
+        own = [BotChange(FLEET, "changed", effect, tuple(key for key, _ in trial.keys))] if trial.keys else []
+        return [*own, *(_as_started(change) for change in trial.bots)], trial.problems
 
     async def save_config(self, bot_id: str, text: str, *, expected_digest: str, actor: str) -> dict[str, Any]:
         """As Control.save_config."""
         self._refuse_when_closing()
-        path = self._file(self._known(bot_id))
-        _, problems = await self._fleet.reloader.attempt(bot_id, text)
+        path = self._path(bot_id)
+        tried, problems = await self._attempt(bot_id, text)
         if problems:
             raise ConfigInvalid(problems)
         await anyio.to_thread.run_sync(replace_expected, path, text, expected_digest)
         self._note("edit", bot_id, actor)
         changes = await self._fleet.reloader.reload([path], patient=False)
-        left = self._fleet.reloader.latest.problems_of(bot_id)
+        latest = self._fleet.reloader.latest
+        left = latest.fleet_problems if bot_id == FLEET else latest.problems_of(bot_id)
         return {
             "digest": digest_of(text),
-            "changes": [change_row(change) for change in changes],
+            "changes": [change_row(change) for change in (*(c for c in tried if c.bot_id == FLEET), *changes)],
             "problems": [problem_row(problem) for problem in left],
         }
 
@@ -103,6 +119,22 @@ def _difference(before: BotSpec | None, after: BotSpec | None) -> tuple[list[str
     return [key for key, _ in keys], strongest(effect for _, effect in keys)
 
 
+def _as_started(change: BotChange) -> BotChange:
+    """Return a change with its effect named: a bot that could not run before is started."""
+    return change if change.effect else BotChange(change.bot_id, change.kind, Effect.RESTART, ("*",))
+
+
+def diff_of(path: Path, before: str, after: str) -> str:
+    """Return what changes from one text of a file to another, as a unified diff; empty when nothing does."""
+    shown = after.encode(errors="backslashreplace").decode()
+    return "\n".join(difflib.unified_diff(before.splitlines(), shown.splitlines(), path.name, path.name, lineterm=""))
+
+
+def _read_fleet(path: Path) -> str:
+    """Return fleet.toml; a fleet may do without one."""
+    return _read(path) if os.path.lexists(path) else ""
+
+
 def _read(path: Path) -> str:
     try:
         return read_text(path)[0]
@@ -119,6 +151,8 @@ def _read_if_there(path: Path) -> str | None:
 
 def replace_expected(path: Path, text: str, expected_digest: str) -> None:
     """Put a text in the place of a file that is still as expected. Raises Conflict, ConfigError."""
+    if path.name == FLEET_FILE and not os.path.lexists(path) and expected_digest == digest_of(""):
+        path.touch()
     before = _read_if_there(path)
     if before is None or digest_of(before) != expected_digest:
         raise Conflict(f"{path} was changed meanwhile by somebody else", "look at it again; what you typed is kept")

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import anyio
 from anyio.abc import TaskGroup
 
-from config.change import BotChange, fleet_changes
+from config.change import BotChange, compare, fleet_changes
 from config.errors import ConfigError, Problem
 from config.load import BotSpec, Loader, Snapshot
 from config.vocabulary import FLEET, Effect
@@ -33,6 +33,15 @@ AGAIN_S: Final = GRACE_S + 0.02
 RESYNC_S: Final = 30.0
 
 Apply = Callable[[Snapshot], Awaitable[tuple[BotChange, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetTrial:
+    """What a text in place of fleet.toml would do: to the fleet itself (dotted keys and their effects), and to bots."""
+
+    keys: tuple[tuple[str, Effect], ...]
+    bots: tuple[BotChange, ...]
+    problems: tuple[Problem, ...]
 
 
 class Reloader:
@@ -99,6 +108,21 @@ class Reloader:
         """Return what a text would be in place of a bot's file, and what is wrong with it; nothing is changed."""
         async with self._turn:
             return await anyio.to_thread.run_sync(self._loader.attempt, bot_id, text)
+
+    async def attempt_fleet(self, text: str) -> FleetTrial:
+        """Return what a text in place of fleet.toml would change, and what is wrong with it; nothing is changed."""
+        async with self._turn:
+            return await anyio.to_thread.run_sync(self._try_fleet, text)
+
+    def _try_fleet(self, text: str) -> FleetTrial:
+        trial, problems = self._loader.attempt_fleet(text)
+        keys = fleet_changes(self.snapshot, trial)
+        before = {**self.snapshot.kept, **self.snapshot.bots}
+        same = replace(self.snapshot, bots={b: s for b, s in before.items() if b in trial.bots}, kept={}, problems=())
+        changes = compare(same, replace(trial, problems=()))
+        return FleetTrial(
+            keys, tuple(change for change in changes if change.effect or change.kind == "added"), problems
+        )
 
     async def _bring(self, snapshot: Snapshot) -> tuple[BotChange, ...]:
         await self._prepare(snapshot)

@@ -37,16 +37,21 @@ from store.inspection import first_look
 from workers.bus import Bus
 from workers.channels import open_channel
 from workers.chat.engine import Engine
+from workers.chat.summary import Summaries
 from workers.clock import Clock, SystemClock
 from workers.housekeeping import Housekeeper
 from workers.http import Http
 from workers.journal import EventJournal
 from workers.llm import Providers
+from workers.llm.asking import Asker
 from workers.logbook import Logbook, installed, wants_colour
 from workers.metrics import Metrics
 from workers.pool import Pool
+from workers.prices import Prices
 from workers.redaction import Redactor
 from workers.services import OpenChannel, Services
+from workers.tools.python import left_behind
+from workers.tools.toolbox import Toolboxes
 
 logger = logging.getLogger("botdeck")
 
@@ -82,6 +87,7 @@ class Fleet:
         self.bus = services.bus
         self.metrics = services.metrics
         self.engine = services.engine
+        self.prices = services.prices
         self.logbook = logbook
         self.journal = EventJournal(self.bus, self.store, self.clock, logbook.redactor.clean)
         self.pool = Pool(services, clean=logbook.redactor.clean)
@@ -91,6 +97,11 @@ class Fleet:
         self.control = LocalControl(self)
         self._log_turn = anyio.Lock()
         self._hurried = anyio.Event()
+
+    @property
+    def leaks(self) -> bool:
+        """Whether something ignores its cancellation, so that the process ends only by force."""
+        return bool(self.pool.leaked) or left_behind()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -111,6 +122,7 @@ class Fleet:
             # A thousand secrets take 20 ms to learn: in a thread, so that nobody waits.
             await anyio.to_thread.run_sync(self.logbook.redactor.replace_known, snapshot.secrets | before)
         self.logbook.set_level(snapshot.fleet.log.level)
+        self.prices.own(snapshot.fleet.prices)
 
     def hurry(self) -> None:
         """Cut the drain short, the one that runs or the one to come: turns are cancelled, their updates stay."""
@@ -125,11 +137,15 @@ class Fleet:
             "journal": self.journal.run,
             "log writer": self._write_logs,
             "metrics": self._write_metrics,
-            "retention": Housekeeper(self.store, self.clock, lambda: self.snapshot.fleet.retention).run,
+            "retention": Housekeeper(
+                self.store, self.clock, lambda: self.snapshot.fleet.retention, self.place.root
+            ).run,
             "database check": self._inspect,
+            "summaries": self._condense,
         }
         for name, part in parts.items():
             group.start_soon(tend, name, part, self.clock, name=f"fleet/{name}")
+        self.prices.own(self.snapshot.fleet.prices)
         self._publish(FleetStarted, pid=self.owner.pid, version=self.owner.version)
         await self.pool.apply(self.snapshot)
         # What exists now lives as long as the fleet: a full collection no longer walks it (26 ms at 1,000 bots).
@@ -152,6 +168,8 @@ class Fleet:
         await self.journal.flush()
         await self.flush_logs()
         self.metrics.forget(bot_id)
+        if self.engine.summaries is not None:
+            self.engine.summaries.forget(bot_id)
 
     async def _write_logs(self) -> None:
         while True:
@@ -178,6 +196,10 @@ class Fleet:
         logger.warning("the database was not closed cleanly; it is checked beside the fleet")
         if not await self.store.check():
             logger.info("the database is whole")
+
+    async def _condense(self) -> None:
+        if self.engine.summaries is not None:
+            await self.engine.summaries.run()
 
     def _publish(self, kind: type[FleetStarted | FleetStopped], **data: object) -> None:
         self.bus.publish(kind(bot_id=FLEET, at=self.clock.now(), **data))  # type: ignore[arg-type]
@@ -292,8 +314,12 @@ async def _services(
     store.unclean = store.unclean and not whole
     http = Http()
     stack.push_async_callback(_calmly, http.close)
-    engine = Engine(Providers(http, clock), clock)
-    return Services(clock, store, Bus(), http, Metrics(clock), engine, channels, clean)
+    bus, metrics, prices, asker = Bus(), Metrics(clock), Prices(), Asker(Providers(http, clock), clock)
+    toolboxes = Toolboxes(snapshot.root, http, clock, bus, metrics, clean)
+    await toolboxes.open()
+    stack.push_async_callback(_calmly, toolboxes.close)
+    engine = Engine(asker, clock, toolboxes, Summaries(asker, prices, metrics, clock))
+    return Services(clock, store, bus, http, metrics, engine, channels, clean, prices=prices, root=snapshot.root)
 
 
 async def _calmly(close: Callable[[], Awaitable[None]]) -> None:

@@ -74,7 +74,7 @@ class Talks(Within):
         partition = fleet.store.partition(bot_id)
         # Whether the model is reachable is for the bot's own turns to say.
         answer = await fleet.engine.answer(spec, partition, incoming, lambda *_: None)
-        tokens = tokens_of(answer, answer.completion) if answer.completion is not None and not answer.error else None
+        tokens = await tokens_of(fleet.prices, answer) if not answer.error else None
         if tokens is not None:
             record = TurnRecord(
                 update_id=None, client_id=spec.config.client_id, conversation_id=lane.conversation_id, user_id=actor,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -23,6 +24,7 @@ from console.foreground import Foreground, in_front, interactive
 from console.headless import ReadyLine, ready_line
 from console.output import visible
 from console.place import Place, find
+from console.spout import Spout
 
 if TYPE_CHECKING:
     from console.runtime import Fleet
@@ -85,21 +87,29 @@ class Terminal:
         elif ending.hung_up.is_set():
             ending.asked.set()  # it was for somebody to look at, and nobody does any more
         elif ending.asked.is_set() or self._leave is Leave.STOP:
-            click.echo("stopping: turns in flight are finished; Ctrl-C cuts them short")
+            await _say("stopping: turns in flight are finished; Ctrl-C cuts them short")
             ending.asked.set()
         elif self._leave is Leave.DETACH:
-            click.echo(_detached(fleet))
+            await _say(_detached(fleet))
             self._foreground.let_go()
         else:
-            self._tell_of_failure(self._app, fleet)
+            await self._tell_of_failure(self._app, fleet)
 
-    def _tell_of_failure(self, app: ConsoleApp, fleet: Fleet) -> None:
+    async def _tell_of_failure(self, app: ConsoleApp, fleet: Fleet) -> None:
         """Say that the console is gone and the bots are not, and how to get it back."""
         logger.error("the console failed; the bots run on", exc_info=app.failure)
-        click.echo(
-            f"the console failed, the bots run on; `botdeck attach -C {fleet.place.root}` opens it again", err=True
-        )
-        click.echo(ready_line(fleet))
+        back = f"the console failed, the bots run on; `botdeck attach -C {fleet.place.root}` opens it again"
+        await _say(f"{back}\n{ready_line(fleet)}")
+
+
+async def _say(text: str) -> None:
+    """Print lines while bots run: a terminal that takes nothing is given a moment, then they are left out."""
+    await anyio.to_thread.run_sync(_print, f"{text}\n")
+
+
+def _print(text: str) -> None:
+    with Spout(sys.__stdout__.fileno() if sys.__stdout__ else 1) as out:
+        out.write(text)
 
 
 async def _leave_when(app: ConsoleApp, event: anyio.Event) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from console import exits
 from console.options import env_option, examples, fleet_option, json_option
+
+if TYPE_CHECKING:
+    from config.errors import Problem
+    from config.snapshot import Snapshot
 
 
 @click.command(
@@ -20,27 +25,38 @@ from console.options import env_option, examples, fleet_option, json_option
 @env_option
 @json_option
 def command(root: Path, environment: str | None, as_json: bool) -> int:
-    """Check fleet.toml, the environments and every bot file, without running anything. Exit code 2 when something is wrong."""
+    """Check fleet.toml, the environments and every bot file, without running any bot; files in tools/ are imported. Exit code 2 when something is wrong."""
     from config.load import Loader
     from console.output import print_json, say
 
     snapshot = Loader(root, environment=environment).load()
+    problems, warnings = with_tools(snapshot)
     if as_json:
         print_json(
             {
-                "ok": not snapshot.problems,
+                "ok": not problems,
                 "bots": sorted(snapshot.bots),
-                "problems": [problem_dict(p) for p in snapshot.problems],
-                "warnings": [problem_dict(p) for p in snapshot.warnings],
+                "problems": [problem_dict(p) for p in problems],
+                "warnings": [problem_dict(p) for p in warnings],
             }
         )
     else:
-        for warning in snapshot.warnings:
+        for warning in warnings:
             say(f"warning: {warning}", err=True)
-        for problem in snapshot.problems:
+        for problem in problems:
             say(str(problem))
-        say(_summary(len(snapshot.bots), len(snapshot.problems)), err=bool(snapshot.problems))
-    return exits.USAGE if snapshot.problems else exits.OK
+        say(_summary(len(snapshot.bots), len(problems)), err=bool(problems))
+    return exits.USAGE if problems else exits.OK
+
+
+def with_tools(snapshot: Snapshot) -> tuple[Sequence[Problem], Sequence[Problem]]:
+    """Return problems and warnings of a snapshot and of its bots' tools; runs the Python files these name, once each."""
+    if not any(spec.config.tools for spec in snapshot.bots.values()):
+        return snapshot.problems, snapshot.warnings
+    from workers.tools.checking import check  # on use: it loads the tools' own libraries
+
+    found = check(snapshot)
+    return (*snapshot.problems, *found.problems), (*snapshot.warnings, *found.warnings)
 
 
 def problem_dict(problem: Any) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from console.options import examples
 )
 @click.option("--no-ui", is_flag=True, help="Print what is said, without the console.")
 def command(keep: Path | None, pace: float, port: int, no_ui: bool) -> int:
-    """Run six bots on a temporary fleet folder; scripted people write to them over the real Telegram code path.
+    """Run eight bots on a temporary fleet folder; scripted people write to them over the real Telegram code path.
 
     In a terminal it opens the console; elsewhere, or with --no-ui, it prints what is said. Some of the bots have their
     troubles, and mend. Nothing leaves this machine and no key is needed. Quitting removes the folder.

@@ -20,10 +20,11 @@ class Reply(NamedTuple):
 
 
 class Refused(Exception):
-    """The Bot API says no. retry_after in seconds, for floods."""
+    """The Bot API says no. retry_after in seconds, for floods; migrate_to is the number a group goes on under."""
 
-    def __init__(self, code: int, description: str, *, retry_after: int = 0) -> None:
+    def __init__(self, code: int, description: str, *, retry_after: int = 0, migrate_to: int = 0) -> None:
         super().__init__(description)
+        self.migrate_to = migrate_to
         self.code = code
         self.description = description
         self.retry_after = retry_after
@@ -53,6 +54,8 @@ def refused(refusal: Refused) -> Reply:
     answer: dict[str, Any] = {"ok": False, "error_code": refusal.code, "description": refusal.description}
     if refusal.retry_after:
         answer["parameters"] = {"retry_after": refusal.retry_after}
+    if refusal.migrate_to:
+        answer["parameters"] = {"migrate_to_chat_id": refusal.migrate_to}
     return Reply(refusal.code, dump(answer).encode(), retry_after=refusal.retry_after)
 
 

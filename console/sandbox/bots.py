@@ -8,6 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from console.sandbox.acts import (
+    ANONYMOUS,
+    answered_to,
+    button_of,
+    marked,
+    membership,
+    person,
+    pressed_message,
+)
 from console.sandbox.answers import dump
 from console.sandbox.faults import Faults
 from console.sandbox.pulse import Pulse
@@ -57,6 +66,7 @@ class Chat:
     shape: str
     wrote: bool = False
     blocked: bool = False
+    moved_to: int = 0
     topics: set[int] = field(default_factory=set)
 
 
@@ -105,6 +115,7 @@ class SandboxBot:
         self.sent: list[SentMessage] = []
         self.sent_count = 0
         self.actions: list[tuple[int, str]] = []
+        self.drafts: list[tuple[int, int, str]] = []
         self.lines: list[Line] = []
         self.line_count = 0
         self.calls: Counter[str] = Counter()
@@ -115,6 +126,8 @@ class SandboxBot:
         self.next_message_id = 1
         self.deleted: set[int] = set()
         self.open_callbacks: set[str] = set()
+        self.notes: list[str] = []
+        """What was shown to people who pressed a button, "" where nothing was."""
         self.shape = dump(
             {"id": bot_id, "is_bot": True, "first_name": name, "username": username},
         )
@@ -136,10 +149,14 @@ class SandboxBot:
         name: str = "Anna",
         language: str = "en",
         title: str = "",
+        username: str = "",
+        reply_to: int = 0,
+        more: dict[str, Any] | None = None,
     ) -> int:
         """Let a person write to the bot; return the update_id (0 when the bot asked not to be told of messages).
 
         chat_id below zero is a group (`title`), else the private chat with `name`. date is Unix seconds, None = now.
+        more are further members of the message: {"photo": [...]} makes the text its caption.
         """
         chat = self.chat(chat_id, chat_type, title or name)
         chat.wrote = True
@@ -147,31 +164,53 @@ class SandboxBot:
             chat.topics.add(topic_id)
         message_id = self.new_message_id()
         at = self.clock.now() if date is None else date
-        message = self._person_message(chat, message_id, user_id or abs(chat_id), name, language, at, topic_id)
-        commands = _command_entities(text) if text.startswith("/") else ""
+        who = person(user_id or abs(chat_id), name, language, username)
+        message = _message(chat, message_id, who, at, topic_id)
+        if reply_to:
+            message += answered_to(self, chat, reply_to)
         self.note(Line(self.line_count + 1, chat_id, topic_id, False, name, text, message_id, at, "message"))
-        return self._queue("message", f'{message},"text":{_text(text)}{commands}')
+        return self._queue("message", message + _words(text, more))
 
-    def edit(self, chat_id: int, message_id: int, text: str, *, name: str = "Anna", user_id: int | None = None) -> int:
+    def edit(
+        self,
+        chat_id: int,
+        message_id: int,
+        text: str,
+        *,
+        name: str = "Anna",
+        user_id: int | None = None,
+        topic_id: int | None = None,
+    ) -> int:
         """Let a person change what they wrote; return the update_id."""
         now = self.clock.now()
-        message = self._person_message(
-            self.chat(chat_id), message_id, user_id or abs(chat_id), name, "en", now, topic_id=None
-        )
-        self.note(Line(self.line_count + 1, chat_id, None, False, name, text, message_id, now, "edited_message"))
-        return self._queue("edited_message", f'{message},"edit_date":{int(now)},"text":{_text(text)}')
+        who = person(user_id or abs(chat_id), name, "en")
+        message = _message(self.chat(chat_id), message_id, who, now, topic_id)
+        self.note(Line(self.line_count + 1, chat_id, topic_id, False, name, text, message_id, now, "edited_message"))
+        return self._queue("edited_message", f'{message},"edit_date":{int(now)}{_words(text, None)}')
 
-    def press(self, chat_id: int, message_id: int, data: str, *, name: str = "Anna", user_id: int | None = None) -> int:
+    def press(
+        self,
+        chat_id: int,
+        message_id: int,
+        data: str,
+        *,
+        name: str = "Anna",
+        user_id: int | None = None,
+        language: str = "en",
+    ) -> int:
         """Let a person press an inline button of a message; return the update_id."""
         callback_id = f"{self.id}{self.updates.next_id:012d}"
         self.open_callbacks.add(callback_id)
-        chat = self.chat(chat_id)
-        message = f'"message_id":{message_id},"from":{self.shape},"chat":{chat.shape},"date":{int(self.clock.now())}'
-        person = _person(user_id or abs(chat_id), name, "en")
+        message = pressed_message(self, self.chat(chat_id), message_id)
+        who = person(user_id or abs(chat_id), name, language)
         return self._queue(
             "callback_query",
-            f'"id":"{callback_id}","from":{person},"message":{{{message}}},"chat_instance":"{chat_id}","data":{_text(data)}',
+            f'"id":"{callback_id}","from":{who},"message":{message},"chat_instance":"{chat_id}","data":{_text(data)}',
         )
+
+    def press_words(self, chat_id: int, words: str, *, user_id: int | None = None, language: str = "en") -> int:
+        """Let a person press the newest button of a chat that says so. Raises ValueError when there is none."""
+        return self.press(chat_id, *button_of(self, chat_id, words), user_id=user_id, language=language)
 
     def push(self, update: dict[str, Any]) -> int:
         """Queue any raw update, poison too; return the id under which it must be acknowledged.
@@ -188,9 +227,33 @@ class SandboxBot:
         """Go on counting update ids elsewhere, downwards too (then nothing may be pending: ValueError)."""
         self.updates.jump(delta)
 
-    def block(self, chat_id: int, *, blocked: bool = True) -> None:
-        """Let a person block the bot: sends to them are refused with 403."""
+    def block(self, chat_id: int, *, blocked: bool = True) -> int:
+        """Let a person block the bot, or no more: sends to them are refused with 403. Return the update_id."""
         self.chat(chat_id).blocked = blocked
+        return self._become(chat_id, chat_id, *(("member", "kicked") if blocked else ("kicked", "member")))
+
+    def join(self, chat_id: int, title: str = "Group", *, user_id: int = 501) -> int:
+        """Let somebody take the bot into a group; return the update_id."""
+        self.chat(chat_id, "supergroup", title).blocked = False
+        return self._become(chat_id, user_id, "left", "member")
+
+    def leave(self, chat_id: int, *, user_id: int = 501) -> int:
+        """Let somebody throw the bot out of a group: sends there are refused with 403. Return the update_id."""
+        self.chat(chat_id).blocked = True
+        return self._become(chat_id, user_id, "member", "kicked")
+
+    def _become(self, chat_id: int, user_id: int, before: str, now: str) -> int:
+        who = person(user_id, "Anna", "en")
+        return self._queue("my_chat_member", membership(self, self.chat(chat_id), who, before, now, self.clock.now()))
+
+    def migrate(self, chat_id: int, new_id: int) -> None:
+        """Let a group go on under another number: both chats tell of it, sends to the old one are refused with 400."""
+        old = self.chat(chat_id, "group")
+        new = self.chat(new_id, "supergroup", old.name)
+        new.wrote, old.moved_to = True, new_id
+        at, who = self.clock.now(), dump(ANONYMOUS)
+        for chat, member, other in ((old, "migrate_to_chat_id", new_id), (new, "migrate_from_chat_id", chat_id)):
+            self._queue("message", f'{_message(chat, self.new_message_id(), who, at, None)},"{member}":{other}')
 
     def add_file(self, data: bytes, name: str = "file.bin") -> str:
         """Put a file on the server; return its file_id."""
@@ -284,28 +347,24 @@ class SandboxBot:
     def _queue(self, kind: str, members: str) -> int:
         return self.updates.add(f'"{kind}":{{{members}}}') if self.wants(kind) else 0
 
-    def _person_message(
-        self, chat: Chat, message_id: int, user_id: int, name: str, language: str, at: float, topic_id: int | None
-    ) -> str:
-        topic = f',"message_thread_id":{topic_id},"is_topic_message":true' if topic_id else ""
-        return (
-            f'"message_id":{message_id},"from":{_person(user_id, name, language)},"chat":{chat.shape},'
-            f'"date":{int(at)}{topic}'
-        )
+
+def _message(chat: Chat, message_id: int, who: str, at: float, topic_id: int | None) -> str:
+    topic = f',"message_thread_id":{topic_id},"is_topic_message":true' if topic_id else ""
+    return f'"message_id":{message_id},"from":{who},"chat":{chat.shape},"date":{int(at)}{topic}'
 
 
-def _person(user_id: int, name: str, language: str) -> str:
-    return f'{{"id":{user_id},"is_bot":false,"first_name":{_text(name)},"language_code":{_text(language)}}}'
+def _words(text: str, more: dict[str, Any] | None) -> str:
+    """Return a text and its entities as JSON members; beside other members it is a caption, "" is none."""
+    if not more:
+        return f',"text":{_text(text)}{marked(text)}'
+    further = "".join(f',"{name}":{json.dumps(value)}' for name, value in more.items())
+    caption = f',"caption":{_text(text)}{marked(text).replace("entities", "caption_entities", 1)}' if text else ""
+    return further + caption
 
 
 def _chat_shape(chat_id: int, kind: str, name: str) -> str:
     called = "first_name" if kind == "private" else "title"
     return dump({"id": chat_id, "type": kind, called: name})
-
-
-def _command_entities(text: str) -> str:
-    length = len(text.split(maxsplit=1)[0])
-    return f',"entities":[{{"type":"bot_command","offset":0,"length":{length}}}]'
 
 
 def _trim(kept: list[Any], keep: int) -> None:

@@ -1,18 +1,15 @@
-"""The wire form of OpenAI-compatible chat completions: whole, streamed, refused, and broken in the middle."""
+"""The wire form of OpenAI-compatible chat completions, and what any wire form is made of."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
 from console.sandbox.answers import Refused, Reply, dump
-from console.sandbox.faults import Fault
-from console.sandbox.strike import CUT_HEAD, abort, cut
-from workers.clock import Clock
 
 _PIECE: Final = re.compile(r"\S+\s*|\s+")
 _KINDS: Final = {
@@ -25,7 +22,7 @@ _KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Tokens as the double reports them."""
+    """Tokens as the double reports them; input_tokens holds the cached ones."""
 
     input_tokens: int
     output_tokens: int
@@ -42,6 +39,14 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What is to be answered: a text, and (tool, arguments as JSON text) of calls."""
+
+    text: str
+    calls: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """One answer of the double, before it is put on the wire. created is Unix seconds."""
 
@@ -53,92 +58,130 @@ class Answer:
     created: int
     stream: bool
     tell_usage: bool
+    calls: tuple[tuple[str, str], ...] = ()
 
     def pieces(self) -> list[str]:
         """Return the text as a stream delivers it: word by word."""
         return _PIECE.findall(self.text)
 
-    def whole(self) -> dict[str, Any]:
+    def call_id(self, number: int) -> str:
+        """Return the id of one of its calls."""
+        return f"call_{self.number}_{number}"
+
+
+class Wire(Protocol):
+    """One API's form of questions, answers and refusals."""
+
+    def key(self, request: web.BaseRequest) -> str:
+        """Return the key a request came with."""
+        ...
+
+    def check(self, request: web.BaseRequest, body: dict[str, Any]) -> None:
+        """Look at what only this API asks of a request. Raises Refused."""
+        ...
+
+    def refused(self, refusal: Refused) -> Reply:
+        """Put a refusal on the wire; a flood carries Retry-After."""
+        ...
+
+    def broken(self, refusal: Refused) -> bytes:
+        """Return the event that ends a stream with an error."""
+        ...
+
+    def whole(self, answer: Answer) -> dict[str, Any]:
         """Return the answer as one object."""
-        message = {"role": "assistant", "content": self.text, "refusal": None}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self.finish_reason}
-        return {**self._head("chat.completion"), "choices": [choice], "usage": self.usage.shape()}
+        ...
 
-    def events(self) -> Iterator[bytes]:
-        """Yield the stream's events up to the last piece of text."""
-        yield self._chunk({"role": "assistant", "content": ""})
-        for piece in self.pieces():
-            yield self._chunk({"content": piece})
+    def events(self, answer: Answer) -> Iterator[bytes]:
+        """Yield the stream's events up to the last piece of text: first what comes before any."""
+        ...
 
-    def ending(self) -> Iterator[bytes]:
-        """Yield what ends a stream: the reason, the usage where asked for, the mark."""
-        yield self._chunk({}, self.finish_reason)
-        if self.tell_usage:
-            yield event({**self._head("chat.completion.chunk"), "choices": [], "usage": self.usage.shape()})
+    def ending(self, answer: Answer) -> Iterator[bytes]:
+        """Yield what ends a stream: calls, the reason, the usage, the mark."""
+        ...
+
+
+class ChatWire:
+    """OpenAI's chat completions."""
+
+    def key(self, request: web.BaseRequest) -> str:
+        """Return the key a request came with."""
+        return request.headers.get("Authorization", "").removeprefix("Bearer ")
+
+    def check(self, request: web.BaseRequest, body: dict[str, Any]) -> None:
+        """See that results of tools follow the calls they belong to. Raises Refused."""
+        open_calls: set[str] = set()
+        for message in body["messages"]:
+            if message.get("role") == "tool" and message.get("tool_call_id") not in open_calls:
+                raise Refused(
+                    400, "messages with role 'tool' must be a response to a preceding message with 'tool_calls'."
+                )
+            open_calls |= {call["id"] for call in message.get("tool_calls") or ()}
+
+    def refused(self, refusal: Refused) -> Reply:
+        """Put a refusal on the wire; a flood carries Retry-After."""
+        return Reply(refusal.code, dump(_error(refusal)).encode(), retry_after=refusal.retry_after)
+
+    def broken(self, refusal: Refused) -> bytes:
+        """Return the event that ends a stream with an error."""
+        return event(_error(refusal))
+
+    def whole(self, answer: Answer) -> dict[str, Any]:
+        """Return the answer as one object."""
+        message: dict[str, Any] = {"role": "assistant", "content": answer.text or None, "refusal": None}
+        if answer.calls:
+            message["tool_calls"] = [_call(answer, number) for number in range(len(answer.calls))]
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _reason(answer)}
+        return {**_head(answer, "chat.completion"), "choices": [choice], "usage": answer.usage.shape()}
+
+    def events(self, answer: Answer) -> Iterator[bytes]:
+        """Yield the stream's events up to the last piece of text: first what comes before any."""
+        yield _chunk(answer, {"role": "assistant", "content": ""})
+        for piece in answer.pieces():
+            yield _chunk(answer, {"content": piece})
+
+    def ending(self, answer: Answer) -> Iterator[bytes]:
+        """Yield what ends a stream: calls in pieces, the reason, the usage where asked for, the mark."""
+        for number, (_, arguments) in enumerate(answer.calls):
+            call = {"index": number, **_call(answer, number)}
+            call["function"] = {**call["function"], "arguments": ""}
+            yield _chunk(answer, {"tool_calls": [call]})
+            for part in halves(arguments):
+                yield _chunk(answer, {"tool_calls": [{"index": number, "function": {"arguments": part}}]})
+        yield _chunk(answer, {}, _reason(answer))
+        if answer.tell_usage:
+            yield event({**_head(answer, "chat.completion.chunk"), "choices": [], "usage": answer.usage.shape()})
         yield b"data: [DONE]\n\n"
 
-    def _head(self, kind: str) -> dict[str, Any]:
-        return {"id": f"chatcmpl-{self.number}", "object": kind, "created": self.created, "model": self.model}
 
-    def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        return event({**self._head("chat.completion.chunk"), "choices": [choice]})
+def _head(answer: Answer, kind: str) -> dict[str, Any]:
+    return {"id": f"chatcmpl-{answer.number}", "object": kind, "created": answer.created, "model": answer.model}
+
+
+def _chunk(answer: Answer, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    return event({**_head(answer, "chat.completion.chunk"), "choices": [choice]})
+
+
+def _call(answer: Answer, number: int) -> dict[str, Any]:
+    name, arguments = answer.calls[number]
+    return {"id": answer.call_id(number), "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def _reason(answer: Answer) -> str:
+    return "tool_calls" if answer.calls else answer.finish_reason
+
+
+def _error(refusal: Refused) -> dict[str, Any]:
+    kind, code = _KINDS.get(refusal.code, ("server_error" if refusal.code >= 500 else "invalid_request_error", None))
+    return {"error": {"message": refusal.description, "type": kind, "param": None, "code": code}}
+
+
+def halves(text: str) -> tuple[str, str]:
+    """Return a text in two pieces, as arguments of a call arrive."""
+    return text[: len(text) // 2], text[len(text) // 2 :]
 
 
 def event(data: Any) -> bytes:
     """Write one server-sent event."""
     return f"data: {dump(data)}\n\n".encode()
-
-
-def error_object(refusal: Refused) -> dict[str, Any]:
-    """Word a refusal as OpenAI does."""
-    kind, code = _KINDS.get(refusal.code, ("server_error" if refusal.code >= 500 else "invalid_request_error", None))
-    return {"error": {"message": refusal.description, "type": kind, "param": None, "code": code}}
-
-
-def refused_completion(refusal: Refused) -> Reply:
-    """Put a refusal on the wire; a flood carries Retry-After."""
-    return Reply(refusal.code, dump(error_object(refusal)).encode(), retry_after=refusal.retry_after)
-
-
-async def stream(
-    request: web.BaseRequest, answer: Answer, fault: Fault | None, clock: Clock, piece_delay_s: float
-) -> web.StreamResponse:
-    """Send an answer as server-sent events, letting fault happen at its piece."""
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
-    await response.prepare(request)
-    at = -1 if fault is None else int(fault.options.get("after_pieces", len(answer.pieces()) // 2))
-    for place, part in enumerate(answer.events()):
-        await response.write(part)
-        if place == at and fault is not None and not await _break(request, response, fault, clock):
-            return response
-        if piece_delay_s and place:
-            await clock.sleep(piece_delay_s)
-    await response.write(b"".join(answer.ending()))
-    await response.write_eof()
-    return response
-
-
-async def _break(request: web.BaseRequest, response: web.StreamResponse, fault: Fault, clock: Clock) -> bool:
-    """Let fault happen in the middle; tell whether the stream goes on."""
-    await clock.sleep(0)  # what was written leaves first: an abort would drop it
-    fault.hit("chat")
-    if fault.kind == "hold_between":
-        await fault.held()
-        return True
-    if fault.kind == "malformed_chunk":
-        await response.write(b'data: {"id":"chatcmpl-x","choices":[{"index":0,"del\n\n')
-        return True
-    if fault.kind == "error_chunk":
-        await response.write(event(error_object(Refused(502, "Provider disconnected"))))
-        await response.write_eof()
-        return False
-    abort(request, reset=bool(fault.options.get("reset", False)))
-    return False
-
-
-def cut_whole(request: web.BaseRequest, answer: Answer, fault: Fault) -> None:
-    """Send half of a whole answer and end the connection."""
-    text = dump(answer.whole()).encode()
-    cut(request, CUT_HEAD + text[: len(text) // 2])
-    fault.hit("chat")

@@ -19,6 +19,7 @@ from console.sandbox.people import People
 from console.sandbox.server import Sandbox
 from console.sandbox.troubles import Troubles
 from workers.channels import open_channel
+from workers.channels.frames import MORE_TO_COME
 from workers.clock import Clock
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 MARK: Final = "# Written by the botdeck demo; the next demo in this folder writes it again."
 MODEL_DELAY_S: Final = 0.4
+PIECE_DELAY_S: Final = 0.12
+"""Between two words of an answer that is shown while it is made."""
 LINE_LIMIT: Final = 300
 
 _NAMES: Final = {
@@ -37,11 +40,13 @@ _NAMES: Final = {
     "courier": "Courier",
     "gardener": "Gardener",
     "twin": "Twin",
+    "club": "Club",
+    "keeper": "Keeper",
 }
 
 
 async def make_demo_fleet(root: Path, sandbox: Sandbox) -> None:
-    """Write a fleet of six bots into root and register them with a started sandbox.
+    """Write a fleet of eight bots into root and register them with a started sandbox.
 
     Their tokens stand in `.env` (mode 0600), their model is the sandbox's own. Raises ConfigError when root holds a
     fleet that is not a demo.
@@ -73,6 +78,7 @@ def _write_fleet(root: Path, base_url: str, base_file_url: str, model_url: str, 
 def _fleet_table(base_url: str, base_file_url: str, model_url: str) -> dict[str, object]:
     return {
         "fleet": {"name": "demo"},
+        "prices": [{"model": "sandbox-*", "input": 0.4, "output": 1.6}],
         "defaults": {
             "telegram": {"base_url": base_url, "base_file_url": base_file_url},
             "llm": {
@@ -91,7 +97,33 @@ def _bot_table(bot_id: str) -> dict[str, object]:
         "client_id": "demo",
         "telegram": {"token": f"${{{_token_name(bot_id)}}}"},
         "prompts": {"system": voices.PROMPTS[bot_id]},
+        **_TALENTS.get(bot_id, {}),
     }
+
+
+_TALENTS: Final[dict[str, dict[str, object]]] = {
+    "support": {
+        "memory": {"profile": True},
+        "commands": [
+            {
+                "name": "hours",
+                "description": "When we are open",
+                "descriptions": {"ru": "Часы работы"},
+                "text": "Monday to Friday, **9 to 18**.",
+                "buttons": ["/ticket The bell is gone"],
+            },
+            {"name": "ticket", "description": "Open a ticket", "prompt": "Open a ticket: {args}"},
+        ],
+    },
+    "shop": {
+        "reply": {"suggestions": True},
+        "tools": [{"name": "calculator", "kind": "builtin"}, {"name": "time", "kind": "builtin"}],
+    },
+    "poet": {"reply": {"stream": "edit"}},
+    "club": {"groups": {"respond": "mention"}},
+    "keeper": {"access": {"mode": "pairing", "allow": [501]}},
+}
+"""What a bot does beside talking: keys of its file."""
 
 
 def _token_name(bot_id: str) -> str:
@@ -130,6 +162,7 @@ class Demo:
         self.root = root
         self.sandbox = Sandbox(port=port, clock=clock)
         self.sandbox.model.delay_s = MODEL_DELAY_S / pace
+        self.sandbox.model.piece_delay_s = PIECE_DELAY_S / pace
         self.people = People(self.sandbox, seed=seed, pace=pace, rounds=rounds)
         self._show = show
         self._pace = pace
@@ -171,16 +204,22 @@ class Demo:
             self.sandbox.listeners.remove(self._hear)
 
     def _hear(self, bot: SandboxBot, line: Line) -> None:
-        self._show(line_text(bot, line))
+        # Of an answer that is shown while it is made: its beginning and the whole, not each step.
+        if not (line.method == "editMessageText" and line.text.endswith(MORE_TO_COME)):
+            self._show(line_text(bot, line))
 
 
 def line_text(bot: SandboxBot, line: Line) -> str:
-    """Return one line of a conversation for a terminal: `12:00:01 anna → support: Hello`, nothing unprintable in it."""
+    """Return one line of a conversation for a terminal: `12:00:01 anna → support: Hello`, nothing unprintable in it.
+
+    A message that is edited, as an answer is that is shown while it is made, has ✎ in place of →.
+    """
     local = datetime.fromtimestamp(line.at, tz=UTC).astimezone()
     person = bot.chats[line.chat_id].name if line.chat_id in bot.chats else str(line.chat_id)
     said_by, said_to = (bot.name, person) if line.by_bot else (line.name, bot.name)
-    text = _printable(line.text or f"({line.method})")
-    return f"{local:%H:%M:%S} {_printable(said_by).lower()} → {_printable(said_to).lower()}: {text}"
+    text = _printable(line.text or (f"({line.method})" if line.by_bot else "(a picture)"))
+    arrow = "✎" if line.method.startswith("edit") else "→"
+    return f"{local:%H:%M:%S} {_printable(said_by).lower()} {arrow} {_printable(said_to).lower()}: {text}"
 
 
 def _printable(text: str) -> str:

@@ -18,6 +18,7 @@ from aiohttp import web
 from console.sandbox.answers import dump
 from console.sandbox.bots import SandboxBot
 from console.sandbox.faults import ANY, BOT_KINDS, MODEL_KINDS, Faults
+from console.sandbox.files import sent
 
 if TYPE_CHECKING:
     from console.sandbox.server import Sandbox
@@ -41,6 +42,9 @@ class Desk:
             ("GET", "/sandbox/messages"): self._messages,
             ("POST", "/sandbox/say"): self._say,
             ("POST", "/sandbox/press"): self._press,
+            ("POST", "/sandbox/edit"): self._edit,
+            ("POST", "/sandbox/member"): self._member,
+            ("POST", "/sandbox/migrate"): self._migrate,
             ("POST", "/sandbox/push"): self._push,
             ("POST", "/sandbox/jump"): self._jump,
             ("POST", "/sandbox/bots"): self._add_bot,
@@ -99,11 +103,39 @@ class Desk:
     async def _say(self, ask: Ask) -> Any:
         bot = self._bot(ask)
         given = {name: ask[name] for name in _SAY if ask.get(name) is not None}
+        if ask.get("file") is not None:
+            given["more"] = {**given.get("more", {}), **sent(bot, ask["file"])}
         update_id = bot.say(_whole(ask, "chat_id"), _words(ask, "text"), **given)
         return {"update_id": update_id, "message_id": bot.next_message_id - 1}
 
     async def _press(self, ask: Ask) -> Any:
-        return {"update_id": self._bot(ask).press(_whole(ask, "chat_id"), _whole(ask, "message_id"), ask["data"])}
+        given = {name: ask[name] for name in _PRESS if ask.get(name) is not None}
+        bot, chat_id = self._bot(ask), _whole(ask, "chat_id")
+        if ask.get("words") is not None:
+            return {"update_id": bot.press_words(chat_id, _words(ask, "words"), **given)}
+        return {"update_id": bot.press(chat_id, _whole(ask, "message_id"), ask["data"], **given)}
+
+    async def _edit(self, ask: Ask) -> Any:
+        given = {name: ask[name] for name in _EDIT if ask.get(name) is not None}
+        bot, chat_id = self._bot(ask), _whole(ask, "chat_id")
+        return {"update_id": bot.edit(chat_id, _whole(ask, "message_id"), _words(ask, "text"), **given)}
+
+    async def _member(self, ask: Ask) -> Any:
+        """Let people block the bot, or take it into groups and throw it out: `is` says what it becomes."""
+        bot, chat_id = self._bot(ask), _whole(ask, "chat_id")
+        become = {
+            "blocked": bot.block,
+            "unblocked": lambda chat_id: bot.block(chat_id, blocked=False),
+            "member": bot.join,
+            "removed": bot.leave,
+        }.get(_words(ask, "is"))
+        if become is None:
+            raise ValueError("'is' must be blocked, unblocked, member or removed")
+        return {"update_id": become(chat_id)}
+
+    async def _migrate(self, ask: Ask) -> Any:
+        self._bot(ask).migrate(_whole(ask, "chat_id"), _whole(ask, "to"))
+        return {"chat_id": _whole(ask, "to")}
 
     async def _push(self, ask: Ask) -> Any:
         update = ask["update"]
@@ -188,7 +220,11 @@ class Desk:
         return self._bot(ask).faults
 
 
-_SAY: Final = ("user_id", "topic_id", "chat_type", "date", "name", "language", "title")
+_SAY: Final = (
+    "user_id", "topic_id", "chat_type", "date", "name", "language", "title", "username", "reply_to", "more",
+)  # fmt: skip
+_EDIT: Final = ("user_id", "topic_id", "name")
+_PRESS: Final = ("user_id", "language")
 
 
 def _describe(bot: SandboxBot) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from console.sandbox.answers import Refused, bad_request
 
 MAX_TEXT: Final = 4096
 MAX_CAPTION: Final = 1024
-MAX_ENTITIES: Final = 100
 
 Entity = dict[str, Any]
 
@@ -64,28 +63,6 @@ def parse(text: str, mode: str) -> tuple[str, list[Entity]]:
         case "markdown":
             return _Markdown(text, _MARKS_OLD, strict=False).parse()
     raise bad_request("unsupported parse_mode")
-
-
-def check_entities(entities: Any, text: str) -> list[Entity]:
-    """Return the entities that count. Raises Refused for a wrong shape or a place outside of the text."""
-    if entities is None:
-        return []
-    if not isinstance(entities, list):
-        raise bad_request("expected an Array of MessageEntity")
-    length = utf16_length(text)
-    for entity in entities:
-        _check_entity(entity, length)
-    return entities[:MAX_ENTITIES]
-
-
-def _check_entity(entity: Any, length: int) -> None:
-    if not isinstance(entity, dict) or not isinstance(entity.get("type"), str):
-        raise bad_request('can\'t parse MessageEntity: Field "type" must be of type String')
-    offset, size = entity.get("offset"), entity.get("length")
-    if type(offset) is not int or type(size) is not int:
-        raise bad_request('can\'t parse MessageEntity: Field "offset" must be of type Number')
-    if offset < 0 or size < 0 or offset + size > length:
-        raise bad_request(f"entity at offset {offset} with length {size} lies beyond the text")
 
 
 def _unparsed(what: str) -> Refused:

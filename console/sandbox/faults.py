@@ -36,7 +36,10 @@ SHARED_KINDS: Final = frozenset(
     }
 )
 BOT_KINDS: Final = SHARED_KINDS | {"conflict"}
-MODEL_KINDS: Final = SHARED_KINDS | {"cut", "malformed_chunk", "error_chunk", "hold_between"}
+MID_ANSWER_KINDS: Final = frozenset(
+    {"cut", "truncate", "malformed_chunk", "error_chunk", "hold_between", "endless", "gzip", "wrong_type"}
+)
+MODEL_KINDS: Final = SHARED_KINDS | MID_ANSWER_KINDS
 
 GATED: Final = frozenset({"hang", "hold", "hold_after", "hold_between"})
 """Kinds whose requests wait until `release()` or `clear()`."""

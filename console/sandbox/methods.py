@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
 from console.sandbox.answers import TRUE, Refused, Reply, accepted, accepted_json, bad_request, refused
 from console.sandbox.bots import SandboxBot, Webhook
+from console.sandbox.drafts import send_draft
 from console.sandbox.parameters import Params, flag, integer, structure
 from console.sandbox.rules import Rules
 from console.sandbox.sending import (
@@ -18,6 +20,7 @@ from console.sandbox.sending import (
     media_method,
     send_media,
     send_message,
+    send_rich,
 )
 from console.sandbox.updates import TERMINATED_BY_WEBHOOK
 
@@ -28,6 +31,9 @@ WEBHOOK_ACTIVE: Final = (
     "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
 )
 MAX_ACTIONS: Final = 1000
+MAX_NOTE: Final = 200
+MAX_ABOUT: Final = 256
+_COMMAND: Final = re.compile(r"[a-z0-9_]{1,32}")
 
 
 async def get_updates(bot: SandboxBot, params: Params, rules: Rules) -> Reply:
@@ -73,7 +79,12 @@ def _send_chat_action(bot: SandboxBot, params: Params, rules: Rules) -> Reply:
 def _answer_callback_query(bot: SandboxBot, params: Params, _rules: Rules) -> Reply:
     if str(params.get("callback_query_id", "")) not in bot.open_callbacks:
         raise bad_request("query is too old and response timeout expired or query ID is invalid")
+    note = str(params.get("text", ""))
+    if len(note) > MAX_NOTE:
+        raise bad_request("MESSAGE_TOO_LONG")
     bot.open_callbacks.discard(str(params["callback_query_id"]))
+    if len(bot.notes) < MAX_ACTIONS:
+        bot.notes.append(note)
     return TRUE
 
 
@@ -88,6 +99,11 @@ def _set_my_commands(bot: SandboxBot, params: Params, _rules: Rules) -> Reply:
         raise bad_request("can't parse commands JSON object")
     if len(commands) > 100:
         raise bad_request("too many commands specified")
+    for command in commands:
+        if not isinstance(command, dict) or not _COMMAND.fullmatch(str(command.get("command", ""))):
+            raise bad_request("BOT_COMMAND_INVALID")
+        if not 0 < len(str(command.get("description", ""))) <= MAX_ABOUT:
+            raise bad_request("BOT_COMMAND_DESCRIPTION_INVALID")
     bot.told.commands[_scope(params)] = commands
     return TRUE
 
@@ -163,6 +179,8 @@ def _true(_bot: SandboxBot, _params: Params, _rules: Rules) -> Reply:
 METHODS: Final[dict[str, Method]] = {
     "getMe": _get_me,
     "sendMessage": send_message,
+    "sendRichMessage": send_rich,
+    "sendMessageDraft": send_draft,
     "sendChatAction": _send_chat_action,
     "editMessageText": edit_text,
     "deleteMessage": delete_message,

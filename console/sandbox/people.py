@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from console.sandbox import files
 from console.sandbox.bots import Line, SandboxBot
 from console.sandbox.pulse import Pulse
 from workers.clock import Clock
@@ -21,25 +22,62 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Persona:
-    """One person. chats = what they say to which bot (by name; "" = to any), a conversation each.
+class Press:
+    """A button to press, by what stands on it; where there is none the words are written."""
 
-    pause_s = shortest and longest time between two messages; patience_s = how long they wait for an answer.
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A picture to send, without a word."""
+
+    name: str
+
+
+Saying = str | Press | Photo
+Talk = tuple[Saying, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """One person. chats = what they say to which bot (by name; "" = to any but `PICKY`), a conversation each.
+
+    nudges = what they say when nobody answers, none = nothing; thanks likewise. pause_s = shortest and longest time
+    between two messages; patience_s = how long they wait for an answer.
     """
 
     name: str
     user_id: int
     language: str
-    chats: dict[str, tuple[tuple[str, ...], ...]]
+    chats: dict[str, tuple[Talk, ...]]
     thanks: tuple[str, ...]
     nudges: tuple[str, ...] = ("Hello?", "Still there?")
     pause_s: tuple[float, float] = (2.0, 6.0)
     patience_s: float = 30.0
 
-    def conversations(self, bot_name: str) -> tuple[tuple[str, ...], ...]:
+    def conversations(self, bot_name: str) -> tuple[Talk, ...]:
         """Return what this person may say to a bot."""
-        return self.chats.get(bot_name.lower()) or self.chats.get("", ())
+        name = bot_name.lower()
+        return self.chats.get(name) or (() if name in PICKY else self.chats.get("", ()))
 
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """A group with topics. lines = (who, topic, what they say); a bot named in a line is waited for."""
+
+    bot_name: str
+    chat_id: int
+    title: str
+    lines: tuple[tuple[str, int, str], ...]
+    pause_s: tuple[float, float] = (4.0, 9.0)
+
+
+PICKY: Final = frozenset({"club", "keeper"})
+"""Bots not everybody writes to: one lives in a group, one lets only some people in."""
+
+PICTURE: Final = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffd9")
+"""The smallest thing that begins and ends as a JPEG does."""
 
 PEOPLE: Final = (
     Persona(
@@ -49,8 +87,10 @@ PEOPLE: Final = (
         chats={
             "support": (
                 ("My rear brake squeaks.", "Since the rain on Monday.", "I turned it, it is quieter now."),
-                ("The chain jumps when I climb.", "Only in second gear."),
+                ("My bike is a folding one.", "The chain jumps when I climb.", "What do you know of my bike?"),
+                ("/hours", Press("/ticket The bell is gone"), "/undo"),
             ),
+            "keeper": (("Which key is for the shed?", "And the small one?"),),
             "poet": (("Write me something about chains.", "And about the hill behind our house?"),),
             "": (("Hello!", "What can you do?"),),
         },
@@ -65,6 +105,12 @@ PEOPLE: Final = (
             "shop": (
                 ("Do you have a bell?", "A louder one?", "I take it."),
                 ("How much is a child seat?", "Does it fit a folding bike?"),
+                ("Hello!", Press("What lights do you have?"), "How much are 3 lights at 29?"),
+            ),
+            "gardener": (
+                ("What is there to do?", "And then?"),
+                (Photo("a rose"), "What would you do with a rose?"),
+                ("Is it too early for bulbs?", "And the hedge?"),
             ),
             "support": (("The bell I bought does not ring.", "Yes, I pressed it."),),
             "": (("Good morning.", "How much is it?"),),
@@ -81,7 +127,7 @@ PEOPLE: Final = (
                 ("Buonasera, poeta! 🌙", "Una poesia sulla bicicletta?", "Ancora una, ti prego."),
                 ("What rhymes with saddle?", "And with Sunday morning?"),
             ),
-            "shop": (("Avete una sella comoda?", "Di che colore?"),),
+            "shop": (("Avete una sella comoda?", "Di che colore?"), ("Are you open now?", "Avete un campanello?")),
             "": (("Ciao!", "Come stai?"),),
         },
         thanks=("Grazie mille! ❤️", "Che bello.", "Bravissimo."),
@@ -97,11 +143,37 @@ PEOPLE: Final = (
         pause_s=(1.0, 4.0),
         patience_s=15.0,
     ),
+    Persona(
+        name="Vera",
+        user_id=506,
+        language="ru",
+        chats={"keeper": (("/start", "K7M2P-9QX4T"), ("Откройте, пожалуйста.",)), "support": (("/start", "/help"),)},
+        thanks=(),
+        nudges=(),
+        pause_s=(45.0, 70.0),
+    ),
+)
+
+MEETINGS: Final = (
+    Meeting(
+        bot_name="club",
+        chat_id=-1_001_000_000_501,
+        title="Bicycle club",
+        lines=(
+            ("Anna", 11, "Who comes along on Sunday?"),
+            ("Boris", 11, "I do, if it stays dry."),
+            ("Anna", 11, "@club_demo_bot where do we ride?"),
+            ("Dev", 12, "My tyre is flat again."),
+            ("Chiara", 11, "@club_demo_bot and how long is that?"),
+            ("Dev", 12, "@club_demo_bot how do I patch it?"),
+            ("Boris", 12, "Glue, and patience."),
+        ),
+    ),
 )
 
 
 class People:
-    """Everybody at once, a conversation per person and bot. pace 2 = twice as fast; rounds None = for ever."""
+    """Everybody at once, a conversation per person and bot, and meetings. pace 2 = twice as fast; rounds None = for ever."""
 
     def __init__(
         self,
@@ -110,6 +182,7 @@ class People:
         clock: Clock | None = None,
         seed: int = 1,
         people: tuple[Persona, ...] = PEOPLE,
+        meetings: tuple[Meeting, ...] = MEETINGS,
         pace: float = 1.0,
         rounds: int | None = None,
     ) -> None:
@@ -117,6 +190,7 @@ class People:
         self._clock = clock or sandbox.clock
         self._seed = seed
         self._people = people
+        self._meetings = meetings
         self._pace = pace
         self._rounds = rounds
         self._heard: Counter[tuple[int, int]] = Counter()
@@ -134,6 +208,9 @@ class People:
                     for person in self._people:
                         if person.conversations(bot.name):
                             group.start_soon(self._talk, person, bot)
+                    for meeting in self._meetings:
+                        if meeting.bot_name == bot.name.lower():
+                            group.start_soon(self._meet, meeting, bot)
         finally:
             self._sandbox.listeners.remove(self._hear)
 
@@ -148,30 +225,69 @@ class People:
         await bot.listening()
         while self._rounds is None or done < self._rounds:
             conversations = person.conversations(bot.name)
-            for text in conversations[chance.randrange(len(conversations))]:
-                await self._pause(person, chance)
-                await self._say(person, bot, text, chance)
-            if chance.random() < 0.6:
-                await self._pause(person, chance)
+            for saying in conversations[chance.randrange(len(conversations))]:
+                await self._pause(person.pause_s, chance)
+                await self._say(person, bot, saying, chance)
+            if person.thanks and chance.random() < 0.6:
+                await self._pause(person.pause_s, chance)
                 await self._say(person, bot, chance.choice(person.thanks), chance)
             done += 1
 
-    async def _pause(self, person: Persona, chance: random.Random) -> None:
-        await self._clock.sleep(chance.uniform(*person.pause_s) / self._pace)
+    async def _meet(self, meeting: Meeting, bot: SandboxBot) -> None:
+        """Let people talk among themselves; who names the bot waits for its answer."""
+        chance = random.Random(f"{self._seed}:{meeting.title}")  # noqa: S311 (people, not secrets)
+        known = {person.name: person for person in self._people}
+        done = 0
+        await bot.listening()
+        bot.join(bot.chat(meeting.chat_id, "supergroup", meeting.title).id)
+        while self._rounds is None or done < self._rounds:
+            for name, topic, text in meeting.lines:
+                person, before = known[name], self._heard[bot.id, meeting.chat_id]
+                await self._pause(meeting.pause_s, chance)
+                bot.say(
+                    meeting.chat_id, text, user_id=person.user_id, topic_id=topic, name=name,
+                    language=person.language, title=meeting.title,
+                )  # fmt: skip
+                if f"@{bot.username}" in text:
+                    await self._answer(bot, meeting.chat_id, person.patience_s, before)
+            done += 1
 
-    async def _say(self, person: Persona, bot: SandboxBot, text: str, chance: random.Random) -> None:
-        """Write, wait; who is left without an answer asks once more and then lets it be."""
-        for words in (text, chance.choice(person.nudges)):
+    async def _pause(self, pause_s: tuple[float, float], chance: random.Random) -> None:
+        await self._clock.sleep(chance.uniform(*pause_s) / self._pace)
+
+    async def _say(self, person: Persona, bot: SandboxBot, saying: Saying, chance: random.Random) -> None:
+        """Do it, wait; who is left without an answer asks once more and then lets it be."""
+        tries = (saying, chance.choice(person.nudges)) if person.nudges else (saying,)
+        for what in tries:
             before = self._heard[bot.id, person.user_id]
-            bot.say(person.user_id, words, name=person.name, language=person.language)
+            _do(person, bot, what)
             self.said += 1
-            if await self._answer(bot, person, before):
+            if await self._answer(bot, person.user_id, person.patience_s, before):
                 self.answered += 1
                 return
             self.unanswered += 1
 
-    async def _answer(self, bot: SandboxBot, person: Persona, before: int) -> bool:
-        place = bot.id, person.user_id
-        with self._clock.deadline(person.patience_s):
+    async def _answer(self, bot: SandboxBot, chat_id: int, patience_s: float, before: int) -> bool:
+        place = bot.id, chat_id
+        with self._clock.deadline(patience_s):
             await self._news.until(lambda: self._heard[place] > before)
         return self._heard[place] > before
+
+
+def _do(person: Persona, bot: SandboxBot, saying: Saying) -> None:
+    """Do what a person does: write, send a picture, press a button."""
+    if isinstance(saying, Press):
+        try:
+            bot.press_words(person.user_id, saying.words, language=person.language)
+        except ValueError:
+            saying = saying.words
+        else:
+            return
+    photo = isinstance(saying, Photo)
+    bot.say(
+        person.user_id,
+        "" if photo else str(saying),
+        name=person.name,
+        language=person.language,
+        more=files.photo(bot, PICTURE) if photo else None,
+    )

@@ -15,7 +15,7 @@ KEEP_SENT: Final = 10_000
 class Rules:
     """Options of a Sandbox; the defaults are the fastest and most forgiving.
 
-    keep_sent = sends and conversation lines kept per bot (0 = counted only). pacing is None while limits are off.
+    rich_messages = sendRichMessage exists. keep_sent = sends and conversation lines kept per bot (0 = counted only). pacing is None while limits are off.
     """
 
     accept_any_token: bool = False
@@ -23,6 +23,7 @@ class Rules:
     pace_repeats: bool = False
     limit_first_use: bool = False
     keep_sent: int = KEEP_SENT
+    rich_messages: bool = False
     pacing: Callable[[int], Pacing] | None = None
 
 

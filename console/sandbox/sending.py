@@ -9,7 +9,8 @@ from aiohttp.web import FileField
 
 from console.sandbox.answers import TRUE, Refused, Reply, accepted_json, bad_request, dump, flooded
 from console.sandbox.bots import Chat, SandboxBot, SentMessage
-from console.sandbox.entities import MAX_CAPTION, MAX_TEXT, check_entities, parse, utf16_length
+from console.sandbox.entities import MAX_CAPTION, MAX_TEXT, parse, utf16_length
+from console.sandbox.fixing import fixed
 from console.sandbox.parameters import Params, chat_of, flag, integer, structure, topic_of
 from console.sandbox.rules import Rules
 
@@ -19,6 +20,10 @@ NOT_MODIFIED: Final = (
     "content and reply markup of the message"
 )
 _text = json.encoder.encode_basestring_ascii
+
+
+MAX_RICH: Final = 32_768
+MAX_DATA_BYTES: Final = 64
 
 
 def media_method(kind: str) -> str:
@@ -46,11 +51,27 @@ def send_media(bot: SandboxBot, params: Params, rules: Rules, kind: str) -> Repl
     return _deliver(bot, chat, media_method(kind), caption, params, rules, members)
 
 
+def send_rich(bot: SandboxBot, params: Params, rules: Rules) -> Reply:
+    """Do sendRichMessage, where the double knows it: Markdown is taken as it is, to 32,768 characters."""
+    if not rules.rich_messages:
+        raise Refused(404, "Not Found: method not found")
+    chat = chat_for(bot, params, rules)
+    message = structure(params, "rich_message")
+    if not isinstance(message, dict):
+        raise bad_request("rich_message must be an Object")
+    if not isinstance(text := message.get("markdown", message.get("html")), str) or not text.strip():
+        raise bad_request("rich message text is empty")
+    if len(text) > MAX_RICH:
+        raise bad_request("rich message is too long")
+    return _deliver(bot, chat, "sendRichMessage", text, params, rules, _members("text", text, []))
+
+
 def _deliver(bot: SandboxBot, chat: Chat, method: str, text: str, params: Params, rules: Rules, members: str) -> Reply:
     if rules.pacing is not None:
         wait_s = rules.pacing(bot.id).ask(chat.id, bot.clock.monotonic())
         if wait_s:
             raise flooded(wait_s)
+    _check_buttons(structure(params, "reply_markup"))
     topic_id = topic_of(params)
     reply_to = _reply_target(bot, params)
     message_id = bot.new_message_id()
@@ -112,7 +133,13 @@ def chat_for(bot: SandboxBot, params: Params, rules: Rules) -> Chat:
         raise bad_request("chat not found")
     chat = chat or bot.chat(chat_id)
     if chat.blocked:
-        raise Refused(403, "Forbidden: bot was blocked by the user")
+        private = chat.type == "private"
+        raise Refused(
+            403, f"Forbidden: bot was {'blocked by the user' if private else f'kicked from the {chat.type} chat'}"
+        )
+    if chat.moved_to:
+        upgraded = "Bad Request: group chat was upgraded to a supergroup chat"
+        raise Refused(400, upgraded, migrate_to=chat.moved_to)
     topic_id = topic_of(params)
     if topic_id and rules.known_chats_only and topic_id not in chat.topics:
         raise bad_request("message thread not found")
@@ -127,10 +154,21 @@ def read_text(params: Params, name: str, entities_name: str, most: int) -> tuple
         text, entities = parse(text, str(mode))
     else:
         listed = structure(params, entities_name)
-        entities = check_entities(listed, text) if listed else []
+        entities = fixed(listed, text) if listed else []
     if len(text) * 2 > most and utf16_length(text) > most:
         raise bad_request("message is too long" if name == "text" else "message caption is too long")
     return text, entities
+
+
+def _check_buttons(markup: Any) -> None:
+    """Refuse inline buttons without a text, or with data the server does not take."""
+    rows = markup.get("inline_keyboard", []) if isinstance(markup, dict) else []
+    for button in (button for row in rows for button in row):
+        if not str(button.get("text", "")).strip():
+            raise bad_request("inline keyboard button text is empty")
+        data = button.get("callback_data")
+        if data is not None and not 0 < len(str(data).encode()) <= MAX_DATA_BYTES:
+            raise bad_request("BUTTON_DATA_INVALID")
 
 
 def _reply_target(bot: SandboxBot, params: Params) -> int:

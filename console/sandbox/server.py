@@ -46,7 +46,8 @@ class Sandbox:
 
     accept_any_token makes a bot on first use of its token (else 401); known_chats_only answers "chat not found" for
     chats that never wrote; enforce_limits answers 429 beyond send_limits; pace_repeats answers a repeated offset with
-    limit 1; limit_first_use answers 429 beyond 20 new bots a minute; keep_sent bounds what is kept per bot.
+    limit 1; limit_first_use answers 429 beyond 20 new bots a minute; keep_sent bounds what is kept per bot; rich_messages:
+    sendRichMessage exists.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Sandbox:
         pace_repeats: bool = False,
         limit_first_use: bool = False,
         keep_sent: int = KEEP_SENT,
+        rich_messages: bool = False,
     ) -> None:
         if host not in {"127.0.0.1", "::1", "localhost"}:
             raise ValueError(f"the sandbox listens on loopback only, not on {host}")
@@ -74,6 +76,7 @@ class Sandbox:
             pace_repeats=pace_repeats,
             limit_first_use=limit_first_use,
             keep_sent=keep_sent,
+            rich_messages=rich_messages,
             pacing=pacing_of(send_limits or SendLimits()) if enforce_limits else None,
         )
         self.bots: dict[int, SandboxBot] = {}
@@ -176,7 +179,7 @@ class Sandbox:
         if path.startswith("/bot"):
             return respond(await self._api(request, path, query))
         if path.startswith("/file/bot"):
-            return respond(self._file(path))
+            return respond(await self._file(request, path))
         if path.startswith("/v1/"):
             return await self.model.handle(request, path)
         return await self._desk.handle(request, path)
@@ -217,14 +220,23 @@ class Sandbox:
             raise Refused(401, "Unauthorized")
         return self.add_bot(token)
 
-    def _file(self, path: str) -> Reply:
+    async def _file(self, request: web.BaseRequest, path: str) -> Reply | None:
         token, _, name = unquote(path[len("/file/bot") :]).partition("/")
         bot = self._by_token.get(token)
-        stored = bot.files.get(name.removeprefix("documents/")) if bot else None
-        if stored is None:
-            return refused(Refused(404, "Not Found"))
-        kind = mimetypes.guess_type(stored.name)[0] or "application/octet-stream"
-        return Reply(200, stored.data, kind)
+
+        async def work() -> Reply:
+            return _stored(bot, name)
+
+        fault = bot.faults.take("file") if bot else None
+        return await work() if fault is None else await strike(fault, request, "file", work, self.clock, refused)
+
+
+def _stored(bot: SandboxBot | None, name: str) -> Reply:
+    stored = bot.files.get(name.removeprefix("documents/")) if bot else None
+    if stored is None:
+        return refused(Refused(404, "Not Found"))
+    kind = mimetypes.guess_type(stored.name)[0] or "application/octet-stream"
+    return Reply(200, stored.data, kind)
 
 
 def respond(reply: Reply | None) -> web.StreamResponse:

@@ -99,8 +99,36 @@ ACTIONS: Final = (
         opens="console.tui.screens.edit:EditScreen", capability="edit",
     ),
     OperatorAction(
+        "fleet.edit", "F", "Edit fleet.toml outside", "change the file all bots share in your own editor",
+        scope=Scope.FLEET, deed="edit_fleet", capability="edit_fleet",
+    ),
+    OperatorAction(
+        "fleet.edit_here", "I", "Edit fleet.toml here", "change the file all bots share in the built-in editor",
+        scope=Scope.FLEET, opens="console.tui.screens.edit:FleetEditScreen", capability="edit_fleet",
+    ),
+    OperatorAction(
         "bot.try", "t", "Try it", "talk to it in a conversation of your own", scope=Scope.BOT,
         opens="console.tui.screens.tryit:TryScreen", capability="say",
+    ),
+    OperatorAction(
+        "bot.pair", "C", "Pair", "make a code that lets one person in", scope=Scope.BOT, deed="pair",
+        capability="access", confirm=Confirm.ALWAYS,
+        consequence="Whoever sends the code to the bot, in a private chat, may talk to it from then on.",
+    ),
+    OperatorAction(
+        "bot.allow", "A", "Allow", "let a person in, by number", scope=Scope.BOT, deed="allow", will="letting in",
+        did="let in", capability="access", confirm=Confirm.ALWAYS,
+        consequence="From the next message on, unless its file blocks them.",
+    ),
+    OperatorAction(
+        "bot.block", "B", "Block", "shut a person out, by number", scope=Scope.BOT, deed="block",
+        will="shutting out", did="shut out", capability="access", confirm=Confirm.ALWAYS,
+        consequence="Nothing they write is answered from now on.",
+    ),
+    OperatorAction(
+        "bot.unlist", "U", "Unlist", "forget what was decided about a person", scope=Scope.BOT, deed="unlist",
+        will="unlisting", did="unlisted", capability="access", confirm=Confirm.ALWAYS,
+        consequence="Its file alone says then whether they may talk to it.",
     ),
     OperatorAction(
         "fleet.add", "a", "Add a bot", "a short form writes its file", scope=Scope.FLEET,
@@ -116,6 +144,12 @@ ACTIONS: Final = (
         consequence="Its file and everything it remembers are deleted. Export first what is to be kept.",
     ),
 )  # fmt: skip
+
+PROFILE: Final = OperatorAction(
+    "bot.profile", "", "Profile", "change what a bot knows of a person", scope=Scope.BOT, deed="profile",
+    capability="profile",
+)  # fmt: skip
+"""Asked for on a screen of its own, with keys of its own."""
 
 BY_ID: Final = {action.id: action for action in ACTIONS}
 

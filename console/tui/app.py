@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import anyio
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
@@ -25,7 +24,7 @@ from console.tui.model import FleetModel
 from console.tui.orders import Orders
 from console.tui.screen import ConsoleScreen
 from console.tui.starting import Starting
-from console.tui.themes import BOTDECK, THEMES
+from console.tui.themed import Themed
 from workers.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class Leave(Enum):
     """The fleet is to be stopped."""
 
 
-class ConsoleApp(App[Leave]):
+class ConsoleApp(Themed[Leave]):
     """The console over a Control. `run_async` returns how it was left, None when it was told to or failed.
 
     attached: the fleet is another process', leaving never stops anything. may_detach: the fleet of this process can
@@ -66,6 +65,7 @@ class ConsoleApp(App[Leave]):
         Binding("colon", "jump", "Jump", show=False, id="console.jump"),
         Binding("l", "logs", "Logs", id="console.logs"),
         Binding("e", "events", "Events", id="console.events"),
+        Binding("dollar_sign", "usage", "Usage", show=False, id="console.usage"),
         Binding("ctrl+t", "next_theme", "Theme", show=False, id="console.theme"),
     ]
 
@@ -79,12 +79,11 @@ class ConsoleApp(App[Leave]):
         may_detach: bool = True,
         clock: Clock | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(memory)
         self.control: Control = control or cast("Control", Starting())
         self.attached = attached
         self.readonly = readonly
         self.may_detach = may_detach
-        self.memory = memory
         self.model = FleetModel()
         self.clock = clock or SystemClock()
         self.link = Link(self.control, self.model, self.clock)
@@ -110,11 +109,7 @@ class ConsoleApp(App[Leave]):
         """Put on the theme and the keys remembered, show the fleet, and follow it."""
         from console.tui.screens.fleet import FleetScreen
 
-        for theme in THEMES:
-            self.register_theme(theme)
-        remembered = self.memory.text("theme", BOTDECK.name)
-        self.theme = remembered if remembered in self.available_themes else BOTDECK.name
-        self.theme_changed_signal.subscribe(self, lambda theme: self.memory.put(theme=theme.name))
+        self.wear_themes()
         self.model.order_by(self.memory.text("sort", self.model.sort), reverse=self.memory.flag("reverse"))
         self._take_own_keys()
         self.push_screen(FleetScreen())
@@ -163,11 +158,6 @@ class ConsoleApp(App[Leave]):
     def now(self) -> float:
         """Return the fleet's time in Unix seconds."""
         return self.link.now()
-
-    @property
-    def glyphs(self) -> words.Glyphs:
-        """The signs to draw with."""
-        return words.PLAIN_GLYPHS if self.memory.flag("plain") else words.GLYPHS
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Show what went wrong in the background; the console goes on without it."""
@@ -248,14 +238,14 @@ class ConsoleApp(App[Leave]):
         self.go_home()
         self.model.narrow(text)
 
-    def put_theme(self, name: str) -> None:
-        """Wear another theme."""
-        self.theme = name
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave out what would open the screen one is on."""
+        here = self.screen.IS if self.screen_stack and isinstance(self.screen, ConsoleScreen) else ""
+        return action != here and super().check_action(action, parameters)
 
-    def toggle_plain(self) -> None:
-        """Draw with ASCII only, or with everything again."""
-        self.memory.put(plain=not self.memory.flag("plain"))
-        self.refresh(layout=True)
+    def toggle_bars(self) -> None:
+        """Draw charts as bars, or as lines again, from the next screen on."""
+        self.memory.put(bars=not self.memory.flag("bars"))
 
     def action_logs(self) -> None:
         """Show the log of the marked bots, of the one the screen shows, or of the whole fleet."""
@@ -264,6 +254,10 @@ class ConsoleApp(App[Leave]):
     def action_events(self) -> None:
         """Show what happened to the marked bots, or to the whole fleet."""
         self.open("console.tui.screens.events:EventsScreen", tuple(self.model.marked()))
+
+    def action_usage(self) -> None:
+        """Show what the marked bots, or the whole fleet, spent."""
+        self.open("console.tui.screens.usage:UsageScreen", tuple(self.model.marked()))
 
     def action_help(self) -> None:
         """Show the keys of this screen."""
@@ -280,11 +274,6 @@ class ConsoleApp(App[Leave]):
     def action_jump(self) -> None:
         """Go to a bot or a screen by typing its name."""
         self.open("console.tui.screens.jump:JumpScreen")
-
-    def action_next_theme(self) -> None:
-        """Change between this console's own themes."""
-        names = [theme.name for theme in THEMES]
-        self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
 
     async def action_quit(self) -> None:
         """Leave: at once when attached, else after asking what is to become of the fleet."""

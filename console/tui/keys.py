@@ -78,7 +78,7 @@ def shown_key(binding: Binding) -> str:
 
 
 _NAMES = {
-    "question_mark": "?", "colon": ":", "slash": "/", "space": "Space", "enter": "Enter", "escape": "Esc", "asterisk": "*",
+    "question_mark": "?", "dollar_sign": "$", "delete": "Del", "colon": ":", "slash": "/", "space": "Space", "enter": "Enter", "escape": "Esc", "asterisk": "*",
     "up": "↑", "down": "↓", "left": "←", "right": "→", "pageup": "PgUp", "pagedown": "PgDn", "home": "Home", "end": "End",
     "left_square_bracket": "[", "right_square_bracket": "]", "tab": "Tab", "shift+tab": "Shift+Tab", "full_stop": ".",
 }  # fmt: skip

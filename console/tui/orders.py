@@ -6,14 +6,18 @@ from collections.abc import Coroutine
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from config.vocabulary import FLEET
 from console.tui.actions import Confirm, OperatorAction, Scope
 from console.tui.deeds import Deeds
 from console.tui.link import LinkState
 
 if TYPE_CHECKING:
     from console.tui.app import ConsoleApp
+
+PEOPLE: Final = frozenset({"pair", "allow", "block", "unlist"})
+"""Deeds of console/tui/people.py."""
 
 
 class Orders:
@@ -68,8 +72,11 @@ class Orders:
             from console.tui.screens.ask import AskFolder
 
             self._app.push_screen(AskFolder(bot_ids), partial(self._export, bot_ids))
-        elif action.deed == "edit_outside":
-            self._work(import_module("console.tui.screens.editor").edit_in_editor(self._app, bot_ids[0]))
+        elif action.deed in PEOPLE:
+            import_module("console.tui.people").begin(self._app, action, bot_ids[0])
+        elif action.deed in {"edit_outside", "edit_fleet"}:
+            file_of = bot_ids[0] if bot_ids else FLEET
+            self._work(import_module("console.tui.screens.editor").edit_in_editor(self._app, file_of))
 
     def _export(self, bot_ids: list[str], folder: Path | None) -> None:
         if folder is not None:
@@ -80,6 +87,8 @@ class Orders:
 
 
 def _to_be_confirmed(action: OperatorAction, bot_ids: list[str]) -> bool:
+    if action.deed in PEOPLE:
+        return False  # who is meant is asked in a dialog of their own
     if action.confirm is Confirm.SEVERAL:
         return len(bot_ids) > 1
     return action.confirm is not Confirm.NEVER

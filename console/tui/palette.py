@@ -22,6 +22,8 @@ from console.tui.actions import ACTIONS, OperatorAction, Scope
 from console.tui.keys import shown_key
 from console.tui.screen import console_of
 
+WIDTH: Final = 76
+"""Of the dialog, where there is so much."""
 SHOWN: Final = 50
 """Hits listed at most."""
 
@@ -90,7 +92,8 @@ class Palette(ModalScreen[None]):
         self._hits = best(self._entries, typed)
         options = self.query_one(OptionList)
         options.clear_options()
-        options.add_options([Option(_shown(entry)) for entry in self._hits])
+        room = min(WIDTH, self.app.size.width * 94 // 100) - 10
+        options.add_options([Option(_shown(entry, room)) for entry in self._hits])
         if not self._hits:
             options.add_option(Option("nothing fits", disabled=True))
         options.highlighted = 0 if self._hits else None
@@ -109,6 +112,7 @@ class Palette(ModalScreen[None]):
             for name, note, run in (
                 ("logs", "l", app.action_logs),
                 ("events", "e", app.action_events),
+                ("usage", "$", app.action_usage),
                 ("help", "?", app.action_help),
             )
         ]
@@ -120,7 +124,8 @@ class Palette(ModalScreen[None]):
             for name in names
         ]
         plain = Entry("Plain signs", "ASCII in place of ●◐▁▂▃, or back", partial(self._leave, app.toggle_plain))
-        return [*deeds, *go, plain, *themes]
+        bars = Entry("Charts as bars", "where the font has no braille, or back", partial(self._leave, app.toggle_bars))
+        return [*deeds, *go, plain, bars, *themes]
 
     def _bots(self) -> list[Entry]:
         model = console_of(self).model
@@ -180,10 +185,10 @@ class Palette(ModalScreen[None]):
 
 
 def _note(action: OperatorAction) -> str:
-    return f"{action.help}  {shown_key(Binding(action.key, ''))}"
+    return f"{shown_key(Binding(action.key, '')):<3} {action.help}"
 
 
-def _shown(entry: Entry) -> Text:
-    return Text.assemble(
-        (f"{entry.name:<18} ", "bold"), (words.visible(entry.note), "dim"), no_wrap=True, overflow="ellipsis"
-    )
+def _shown(entry: Entry, room: int) -> Text:
+    text = Text.assemble((f"{entry.name:<23} ", "bold"), (words.visible(entry.note), "dim"))
+    text.truncate(room, overflow="ellipsis")
+    return text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.events import Mount
 from textual.screen import Screen
@@ -26,6 +26,8 @@ class ConsoleScreen(Screen[Any]):
         """The app, as what it is."""
         return console_of(self)
 
+    IS: ClassVar[str] = ""
+    """The app's action that opens this screen; left out while one is on it."""
     composed = False
     """Whether the widgets are there: a tick may come before."""
 
@@ -48,4 +50,8 @@ class ConsoleScreen(Screen[Any]):
 
     def where(self) -> str:
         """Return what this screen shows, in a word or two, for the header."""
+        return ""
+
+    def person(self) -> str:
+        """Return the number of the person the keys are at; empty where there is none."""
         return ""

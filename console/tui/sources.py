@@ -45,26 +45,60 @@ class Narrow:
     pattern: str = ""
     kinds: tuple[str, ...] = ()
     by: str = ""
+    without: tuple[str, ...] = ()
+    """What leaves a line out: regular expressions, bot:GLOB, kind:GLOB."""
 
 
 def narrow(text: str, now: float) -> Narrow:
     """Return what a filter as typed asks for: `level:warning bot:shop-* since:10m until:14:05 kind:Bot* by:anna regex`.
 
-    Raises BadRequest where a word cannot be understood.
+    `!` before a word turns it round: `!regex`, `!bot:shop-*`, `!kind:Bot*`. Raises BadRequest where a word cannot be
+    understood.
     """
     asked, rest = Narrow(), []
     for word in text.split():
+        if word.startswith("!") and len(word) > 1:
+            asked = replace(asked, without=(*asked.without, _unwanted(word[1:])))
+            continue
         name, colon, value = word.partition(":")
         if not colon or name not in _WORDS or not value:
             rest.append(word)
             continue
         asked = _WORDS[name](asked, value, now)
-    pattern = " ".join(rest)
+    return replace(asked, pattern=_pattern(" ".join(rest)))
+
+
+def _pattern(text: str) -> str:
     try:
-        re.compile(pattern)
+        re.compile(text)
     except re.error as error:
-        raise BadRequest(f"{pattern!r} is no regular expression: {error}") from None
-    return replace(asked, pattern=pattern)
+        raise BadRequest(f"{text!r} is no regular expression: {error}") from None
+    return text
+
+
+def _unwanted(word: str) -> str:
+    """Return a word that leaves lines out. Raises BadRequest for one that cannot."""
+    name, colon, value = word.partition(":")
+    if not (colon and name in _WORDS and value):
+        return _pattern(word)
+    if name not in {"bot", "kind"}:
+        raise BadRequest(f"!{name}: cannot be turned round; !bot:, !kind: and !text can")
+    return word
+
+
+def passes(asked: Narrow) -> Callable[[Line], bool]:
+    """Return the test of what a filter leaves out."""
+    tests = [_leaves_out(word) for word in asked.without]
+    return lambda line: not any(test(line) for test in tests)
+
+
+def _leaves_out(word: str) -> Callable[[Line], bool]:
+    name, colon, value = word.partition(":")
+    if colon and name in {"bot", "kind"}:
+        match = re.compile("|".join(fnmatch.translate(glob) for glob in value.split(",")), re.IGNORECASE).match
+        return lambda line: match(line.tag if name == "bot" else line.note) is not None
+    found = re.compile(word, re.IGNORECASE).search
+    return lambda line: bool(found(line.text) or found(line.more))
 
 
 def _level(asked: Narrow, value: str, _now: float) -> Narrow:
@@ -140,13 +174,23 @@ class LogSource:
             for line in await self.older(asked, asked.until):
                 yield line
             return
+        wanted = passes(asked)
         async with aclosing(cast("Any", self._control.follow_logs(self._query(asked)))) as lines:
-            async for line in lines:
-                yield log_line(line)
+            async for row in lines:
+                line = log_line(row)
+                if wanted(line):
+                    yield line
 
     async def older(self, asked: Narrow, before: float) -> list[Line]:
         """As LineSource.older."""
-        return [log_line(line) for line in await self._control.logs(replace(self._query(asked), before=before))]
+        wanted = passes(asked)
+        found: list[Line] = []
+        while not found:
+            page = await self._control.logs(replace(self._query(asked), before=before))
+            if not page or page[0]["at"] >= before:
+                break
+            found, before = [line for line in map(log_line, page) if wanted(line)], page[0]["at"]
+        return found
 
     def _query(self, asked: Narrow) -> LogQuery:
         return LogQuery(
@@ -154,8 +198,13 @@ class LogSource:
             tail=TAIL,
             since=asked.since,
             min_level=LEVELS[asked.level] if asked.level != "debug" else 0,
-            pattern=asked.pattern,
+            pattern=any_case(asked.pattern),
         )
+
+
+def any_case(pattern: str) -> str:
+    """Return an expression that finds either case, as every filter of the console does; one with flags keeps its own."""
+    return f"(?i:{pattern})" if pattern and not pattern.startswith("(?") else pattern
 
 
 class EventSource:
@@ -175,22 +224,24 @@ class EventSource:
             for line in await self.older(asked, asked.until):
                 yield line
             return
-        wanted = _wanted(asked)
+        wanted, kept = _wanted(asked), passes(asked)
         async with aclosing(cast("Any", self._control.follow_events(self._query(asked)))) as events:
             async for event in events:
-                if wanted(event):
-                    yield event_line(event)
+                line = event_line(event)
+                if wanted(event) and kept(line):
+                    yield line
 
     async def older(self, asked: Narrow, before: float) -> list[Line]:
         """As LineSource.older."""
-        wanted = _wanted(asked)
-        found: list[EventLine] = []
+        wanted, kept = _wanted(asked), passes(asked)
+        found: list[Line] = []
         while not found:
             page = await self._control.events(replace(self._query(asked), before=before))
             if not page or page[0]["at"] >= before:
                 break
-            found, before = list(filter(wanted, page)), page[0]["at"]
-        return [event_line(event) for event in found]
+            found = [line for event in page if wanted(event) and kept(line := event_line(event))]
+            before = page[0]["at"]
+        return found
 
     def _query(self, asked: Narrow) -> EventQuery:
         kinds = tuple(kind for kind in told.KINDS if kind not in told.NOISE)

@@ -18,6 +18,11 @@ def _turn(data: dict[str, Any]) -> str:
     return f"no answer could be had: {data.get('error', '')}"
 
 
+def _tool(data: dict[str, Any]) -> str:
+    said = f"tool {data.get('tool', '')} called in {words.seconds(data.get('duration_s'))}"
+    return f"{said}: {data['error']}" if data.get("error") else said
+
+
 def _applied(data: dict[str, Any]) -> str:
     keys = [str(key) for key in data.get("keys") or ()]
     if not keys:
@@ -47,6 +52,7 @@ _SENTENCES: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
     "ReplySent": lambda d: f"message {d.get('update_id')} answered in {words.seconds(d.get('duration_s'))}",
     "SendUncertain": lambda d: f"a send was cut off in flight ({d.get('policy', '')})",
     "TurnFailed": _turn,
+    "ToolCalled": _tool,
     "ConfigApplied": _applied,
     "ConfigRejected": lambda d: f"configuration rejected: {words.some([str(p) for p in d.get('problems') or ()], 1)}",
     "OperatorActed": lambda d: f"{d.get('action', '')}{_because(d)} asked for",
@@ -74,6 +80,7 @@ _LEVELS: Final = {
     "StoreFaulted": "error",
     "NetworkLost": "error",
     "MessageReceived": "debug",
+    "ToolCalled": "debug",
     "ReplySent": "debug",
 }
 

@@ -44,7 +44,7 @@ _CHOICES: Final = (
     (
         Choice.DEMO,
         "Open the demo",
-        "six bots, a Telegram of their own and people who write to them; nothing leaves this machine",
+        "eight bots, a Telegram of their own and people who write to them; nothing leaves this machine",
     ),
     (Choice.HELP, "Help", "what a fleet is, and the first three steps"),
     (Choice.QUIT, "Quit", "change nothing"),

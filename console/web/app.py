@@ -6,8 +6,8 @@ from fastapi import FastAPI
 
 from console.cli import version
 from console.control import Control
-from console.web import errors, orders
-from console.web.routes import actions, bots, files, fleet, journal, talks
+from console.web import bounds, errors, orders
+from console.web.routes import accounts, actions, bots, files, fleet, journal, people, talks
 from workers.clock import Clock
 
 
@@ -18,6 +18,7 @@ def make_app(control: Control, clock: Clock) -> FastAPI:
     app.state.clock = clock
     errors.install(app)
     app.add_middleware(orders.Orders, clock=clock)
-    for family in (fleet, bots, files, talks, actions, journal):
+    app.add_middleware(bounds.Bounds)
+    for family in (fleet, bots, files, talks, accounts, people, actions, journal):
         app.include_router(family.router, prefix="/v1")
     return app

@@ -252,12 +252,16 @@ async def test_backup_is_a_whole_database(control: Control, tmp_path: Path) -> N
 async def test_a_bot_is_moved_by_export_remove_import(
     control: Control, fleet: Fleet, double: Sandbox, tmp_path: Path
 ) -> None:
-    """Export writes one bot's rows, remove takes file, rows and worker away, import brings the rows back."""
+    """Export writes one bot's rows, remove takes file, rows, kept files and worker away, import brings the rows back."""
     await talk(double, "alpha_bot", "remember me")
     exported = await control.export_bot("alpha", tmp_path / "alpha.botdeck")
     assert exported["rows"] > 0
+    kept = fleet.place.root / "media" / "alpha" / "1-1-u-photo.jpg"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"x")
     removed = await control.remove_bot("alpha", actor="test")
     assert removed["rows"] > 0
+    assert not kept.parent.exists()
     assert not (fleet.place.root / "bots" / "alpha.toml").exists()
     assert [row["bot_id"] for row in (await control.status())["bots"]] == ["beta", "gamma"]
     await fleet.settle("nobody")

@@ -41,7 +41,7 @@ async def test_a_file_is_read_as_it_lies_there(control: Control, fleet: Fleet) -
     assert (found["bot_id"], found["file"], found["text"]) == ("gamma", str(path), path.read_text())
     path.write_text(found["text"] + "# \n")
     assert (await control.config_file("gamma"))["digest"] != found["digest"]
-    for name in ("nobody", "../fleet", "_fleet"):
+    for name in ("nobody", "../fleet"):
         with pytest.raises((NoSuchBot, BadRequest)):
             await control.config_file(name)
 
@@ -174,6 +174,66 @@ async def test_no_secret_of_elsewhere_is_in_an_answer(control: Control, fleet: F
         "delta", f'{text}[prompts]\nsystem = "x"\n', expected_digest=found["digest"], actor="t"
     )
     assert token not in json.dumps([found, seen, done])
+
+
+# --- the file all bots share -------------------------------------------------------------------------------------
+
+
+async def test_the_fleet_file_is_tried_like_a_bot_file(control: Control, fleet: Fleet) -> None:
+    """What it would change is said of the fleet and of every bot; a mistake has its place; nothing is written."""
+    path = fleet.place.root / "fleet.toml"
+    before = path.read_text()
+    found = await control.config_file("_fleet")
+    assert (found["bot_id"], found["file"], found["text"]) == ("_fleet", str(path), before)
+    seen = await control.preview("_fleet", changed(before, "retention", logs_days=3))
+    assert [(row["bot_id"], row["keys"]) for row in seen["changes"]] == [("_fleet", ["retention.logs_days"])]
+    assert (seen["ok"], seen["disturbs"]) == (True, "in_place")
+    assert "+logs_days = 3" in seen["diff"]
+    seen = await control.preview("_fleet", changed(before, "defaults", prompts={"system": "Be brief."}))
+    assert {row["bot_id"]: row["effect"] for row in seen["changes"]}["alpha"] == "next turn"
+    assert seen["disturbs"] == "next_turn"
+    seen = await control.preview("_fleet", f"{before}\n[strat]\nrate = 1\n")
+    [problem] = seen["problems"]
+    assert (problem["file"], problem["line"], seen["ok"]) == (str(path), before.count("\n") + 2, False)
+    assert path.read_text() == before
+
+
+async def test_a_fleet_file_that_would_break_a_bot_is_refused(control: Control, fleet: Fleet) -> None:
+    """Its own mistakes and those it makes of a bot's file; the file stays as it was."""
+    found = await control.config_file("_fleet")
+    for text, place in (
+        (f"{found['text']}\n[strat]\n", r"fleet\.toml:\d+:\d+"),
+        (changed(found["text"], "defaults", llm={"temperature": "warm"}), r"fleet\.toml:\d+:\d+"),
+    ):
+        with pytest.raises(ConfigError, match=place):
+            await control.save_config("_fleet", text, expected_digest=found["digest"], actor="test")
+    assert (await control.config_file("_fleet"))["text"] == found["text"]
+
+
+async def test_a_saved_fleet_file_is_live(control: Control, fleet: Fleet) -> None:
+    """Bots have the new default, the fleet its new setting; it is noted who did it; a stale save is refused."""
+    found = await control.config_file("_fleet")
+    text = changed(changed(found["text"], "defaults", prompts={"system": "Be brief."}), "retention", logs_days=3)
+    done = await control.save_config("_fleet", text, expected_digest=found["digest"], actor="test:ana")
+    assert {"_fleet", "alpha"} <= {row["bot_id"] for row in done["changes"]}
+    spec = fleet.spec("alpha")
+    assert spec is not None
+    assert spec.config.prompts.system == "Be brief."
+    assert fleet.snapshot.fleet.retention.logs_days == 3
+    acted = await control.events(EventQuery(("_fleet",), kinds=("OperatorActed",)))
+    assert [(event["data"]["action"], event["actor"]) for event in acted] == [("edit", "test:ana")]
+    with pytest.raises(Conflict):
+        await control.save_config("_fleet", "", expected_digest=found["digest"], actor="test")
+
+
+async def test_a_fleet_without_a_file_gets_one(control: Control, fleet: Fleet) -> None:
+    """A fleet may do without fleet.toml: it reads as empty, and is written when saved."""
+    path = fleet.place.root / "fleet.toml"
+    path.unlink()
+    found = await control.config_file("_fleet")
+    assert found["text"] == ""
+    await control.save_config("_fleet", '[fleet]\nname = "new"\n', expected_digest=found["digest"], actor="test")
+    assert path.read_text() == '[fleet]\nname = "new"\n'
 
 
 # --- adding ----------------------------------------------------------------------------------------------------

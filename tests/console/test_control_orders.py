@@ -235,6 +235,9 @@ async def test_a_console_that_only_looks_gives_no_order(fleet: Fleet, tmp_path: 
         "export_bot": lambda: remote.export_bot("alpha", tmp_path / "a"),
         "import_bot": lambda: remote.import_bot(tmp_path / "a", actor="t"),
         "remove_bot": lambda: remote.remove_bot("alpha", actor="t"),
+        "pair": lambda: remote.pair("alpha", minutes=1, actor="t"),
+        "access": lambda: remote.access("alpha", allow=[1], actor="t"),
+        "profile": lambda: remote.profile("alpha", "1", changes={"name": "Ann"}, actor="t"),
     }
     acting = {name for name, call in inspect.getmembers(Control) if "actor" in getattr(call, "__annotations__", {})}
     assert acting <= orders.keys()

@@ -13,11 +13,11 @@ pytestmark = pytest.mark.timeout(60)
 
 
 def test_people_talk_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
-    """Six bots answer scripted people on a temporary folder, which is gone after Ctrl-C."""
+    """Eight bots answer scripted people on a temporary folder, which is gone after Ctrl-C."""
     process = begin("demo", "--pace", "20", TMPDIR=str(tmp_path), XDG_RUNTIME_DIR=str(tmp_path))
     lines = read_until(process, "ready")
     assert "http://127.0.0.1:" in lines[0]
-    assert "6 bots: courier, gardener, poet, shop, support, twin" in lines[-1]
+    assert "8 bots: club, courier, gardener, keeper, poet, shop, support, twin" in lines[-1]
     [made] = [path for path in tmp_path.iterdir() if path.name.startswith("botdeck-demo-")]
     assert (made / "fleet.toml").exists()
     answered = set()
@@ -41,7 +41,7 @@ def test_keep_leaves_a_fleet_that_can_be_looked_at(tmp_path: Path) -> None:
     read_until(process, "ready")
     finish(process, signal.SIGINT)
     done = botdeck("status", "-C", str(folder), XDG_RUNTIME_DIR=str(tmp_path))
-    assert "6 stopped" in done.stdout
+    assert "8 stopped" in done.stdout
     assert "demo: does not run" in done.stdout
 
 

@@ -77,12 +77,10 @@ class Editor:
         return list((self.folder / "copies").iterdir())
 
 
-def run(world: World, root: Path, editor: Editor, *arguments: str) -> tuple[int, str, str]:
+def run(world: World, root: Path, editor: Editor, *arguments: str, bot: str = "alpha") -> tuple[int, str, str]:
     from tests.operated import botdeck
 
-    done = botdeck(
-        "edit", "alpha", "-C", str(root), *arguments, XDG_RUNTIME_DIR=str(world.runtime), **editor.environment
-    )
+    done = botdeck("edit", bot, "-C", str(root), *arguments, XDG_RUNTIME_DIR=str(world.runtime), **editor.environment)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -97,6 +95,30 @@ def test_a_good_text_is_shown_and_saved(world: World, root: Path, tmp_path: Path
     assert stat.S_IMODE(int((tmp_path / "mode").read_text(), 8)) == 0o600
     if root == world.root:
         assert "next turn" in errors
+
+
+def test_the_file_all_bots_share_is_edited_by_its_name(world: World, root: Path, tmp_path: Path) -> None:
+    """`edit fleet.toml`: its mistakes have file, line and column; a good text is saved, and applied where a fleet runs."""
+    path = root / "fleet.toml"
+    before = path.read_text() if path.exists() else ""
+    try:
+        code, _, errors = run(
+            world, root, Editor(_folder(tmp_path, "bad"), f"{before}[strat]\n"), "--yes", bot="fleet.toml"
+        )
+        assert code == 2
+        assert re.search(r"fleet\.toml:\d+:\d+: strat", errors)
+        better = before + '[defaults.prompts]\nsystem = "Be brief."\n'
+        code, output, _ = run(world, root, Editor(_folder(tmp_path, "good"), better), "--yes", bot="fleet.toml")
+        assert (code, path.read_text()) == (0, better)
+        assert "saved" in output
+        assert root != world.root or "next turn" in output
+    finally:
+        path.write_text(before)
+
+
+def _folder(tmp_path: Path, name: str) -> Path:
+    (tmp_path / name).mkdir()
+    return tmp_path / name
 
 
 def test_nothing_changed_is_nothing_done(world: World, root: Path, tmp_path: Path) -> None:

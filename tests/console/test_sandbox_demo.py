@@ -17,9 +17,10 @@ from config.load import Loader
 from config.vocabulary import TOKEN_PATTERN
 from console.sandbox import voices
 from console.sandbox.bots import Line
+from console.sandbox.completions import Said
 from console.sandbox.demo import Demo, line_text, make_demo_fleet
 from console.sandbox.model import ModelCall
-from console.sandbox.people import PEOPLE, People, Persona
+from console.sandbox.people import PEOPLE, People, Persona, Photo, Press
 from console.sandbox.server import Sandbox
 from workers.clock import ManualClock
 
@@ -43,7 +44,9 @@ async def _be_bot(session: aiohttp.ClientSession, sandbox: Sandbox, token: str, 
             updates = (await answer.json())["result"]
         for update in updates:
             offset = update["update_id"] + 1
-            question = update["message"]["text"]
+            if "message" not in update:
+                continue
+            question = update["message"].get("text", "a picture")
             reply = await _ask(session, sandbox, question) if model else f"you said {question}"
             message = {"chat_id": update["message"]["chat"]["id"], "text": reply}
             async with session.post(f"{url}/sendMessage", json=message) as answer:
@@ -108,21 +111,21 @@ async def test_people_wait_until_a_bot_listens(clock: ManualClock) -> None:
 
 
 async def test_the_demo_fleet_is_valid(tmp_path: Path, clock: ManualClock) -> None:
-    """Six bots that load without a problem, whose tokens are the sandbox's and stand only in a private .env."""
+    """Eight bots that load without a problem, whose tokens are the sandbox's and stand only in a private .env."""
     async with Sandbox(clock=clock) as sandbox:
         await make_demo_fleet(tmp_path, sandbox)
         files = [tmp_path / "fleet.toml", *(tmp_path / "bots").glob("*.toml")]
         snapshot = Loader(tmp_path, environ={}).load()
         assert snapshot.problems == ()
-        assert sorted(snapshot.bots) == ["courier", "gardener", "poet", "shop", "support", "twin"]
+        assert sorted(snapshot.bots) == sorted(voices.PROMPTS)
         configs = [spec.config for spec in snapshot.bots.values()]
         assert {config.telegram.token.reveal() for config in configs} == {bot.token for bot in sandbox.bots.values()}
         assert {config.telegram.base_url for config in configs} == {sandbox.base_url}
-        assert len({config.prompts.system for config in configs}) == 6
+        assert len({config.prompts.system for config in configs}) == len(voices.PROMPTS) == 8
         assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
         assert not any(re.search(TOKEN_PATTERN, file.read_text()) for file in files)
         await make_demo_fleet(tmp_path, sandbox)
-        assert len(sandbox.bots) == 6
+        assert len(sandbox.bots) == 8
 
 
 async def test_the_demo_spares_a_real_fleet(tmp_path: Path, clock: ManualClock) -> None:
@@ -144,9 +147,10 @@ async def test_the_demo_shows_the_conversation(tmp_path: Path, clock: ManualCloc
         group.start_soon(lambda: answer_all(demo.sandbox, clock, model=True))
         await demo.run()
         group.cancel_scope.cancel()
-    assert all(re.fullmatch(r"\d\d:\d\d:\d\d [a-z]+ → [a-z]+: \S.*", line) for line in shown)
+    assert all(re.fullmatch(r"\d\d:\d\d:\d\d [a-z ]+ → [a-z ]+: \S.*", line) for line in shown)
     pairs = {line[9:].split(":")[0] for line in shown}
     assert {"anna → support", "support → anna", "chiara → poet", "poet → chiara", "boris → shop"} <= pairs
+    assert {"dev → club", "club → bicycle club", "vera → keeper"} <= pairs
     assert demo.people.unanswered == 0
 
 
@@ -159,16 +163,52 @@ async def test_shown_lines_cannot_steer_a_terminal(clock: ManualClock) -> None:
         assert line_text(bot, line)[8:] == " eve[31m → support: a]0;title / b / c"
 
 
+async def test_shown_edits_are_marked(clock: ManualClock) -> None:
+    """An answer shown while it is made is told as one message that changes."""
+    async with Sandbox(clock=clock) as sandbox:
+        bot = sandbox.add_bot(name="Poet")
+        bot.say(7, "x", name="Eve")
+        line = Line(1, 7, None, True, "Poet", "O rain", 2, 0.0, "editMessageText")
+        assert line_text(bot, line)[8:] == " poet ✎ eve: O rain"
+
+
+async def test_people_press_buttons_and_send_pictures(clock: ManualClock) -> None:
+    """A button that is there is pressed, one that is not is written; a picture comes without words."""
+    person = Persona("Eva", 9, "en", {"": ((Photo("a cat"), Press("Yes"), Press("No")),)}, (), (), (1, 1), 1)
+    async with Sandbox(clock=clock) as sandbox, aiohttp.ClientSession() as session:
+        bot = sandbox.add_bot()
+        url = f"{sandbox.base_url}{bot.token}"
+        async with session.post(f"{url}/getUpdates") as answer:
+            assert answer.status == 200
+        button = {"inline_keyboard": [[{"text": "Yes", "callback_data": "y"}]]}
+        bot.say(9, "hi")
+        async with session.post(
+            f"{url}/sendMessage", json={"chat_id": 9, "text": "?", "reply_markup": button}
+        ) as answer:
+            assert answer.status == 200
+        people = People(sandbox, people=(person,), rounds=1)
+        talking = asyncio.create_task(people.run())
+        while not talking.done():
+            await clock.advance(1)
+        await talking
+        async with session.post(f"{url}/getUpdates") as answer:
+            _, photo, press, written = (await answer.json())["result"]
+    assert photo["message"]["photo"] and "caption" not in photo["message"]
+    assert press["callback_query"]["data"] == "y"
+    assert written["message"]["text"] == "No"
+    assert (people.said, people.unanswered) == (3, 3)
+
+
 def test_every_voice_speaks_by_its_prompt() -> None:
     """The demo's model has a character per prompt, the same words each time, and goes on with the conversation."""
 
-    def said(prompt: str, turn: int) -> str:
+    def said(prompt: str, turn: int) -> str | Said:
         question = {"role": "user", "content": "How much is the red saddle?"}
         messages = [{"role": "system", "content": prompt}, *[question] * turn]
         return voices.answer(ModelCall("m", messages, False, {}, ""))
 
     answers = {name: said(prompt, 1) for name, prompt in voices.PROMPTS.items()}
     assert len(set(answers.values())) == len(voices.PROMPTS)
-    assert "euros" in answers["shop"] and "\n" in answers["poet"] and "saddle" in answers["poet"]
+    assert "euros" in str(answers["shop"]) and "\n" in str(answers["poet"]) and "saddle" in str(answers["poet"])
     assert said(voices.PROMPTS["support"], 2) != answers["support"]
     assert said("anything else", 1) == "How much is the red saddle?"

@@ -45,6 +45,8 @@ PICTURES: dict[str, Show] = {
     "conversations": keys("enter", "2"),
     "metrics": keys("enter", "3"),
     "config": keys("enter", "6"),
+    "people": keys("enter", "7"),
+    "usage": keys("dollar_sign"),
     "logs": keys("l"),
     "events": keys("e"),
     "edit": keys("i"),
@@ -87,6 +89,8 @@ async def take(names: list[str]) -> None:
             fleet.logbook.quiet = True
             group.start_soon(demo.run)
             await eventually(lambda: settled(fleet.control), within_s=120)
+            for status in fleet.pool.bots():
+                await fleet.control.access(status.bot_id, allow=[502], block=[666], actor="cli:anna")
             for name in names:
                 await picture(fleet.control, name)
             group.cancel_scope.cancel()

@@ -34,17 +34,20 @@ async def say(fleet: Fleet, bot_id: str, *texts: str, session: str = "s") -> Non
 
 
 async def test_the_overview_says_why_and_by_whom(fleet: Fleet) -> None:
-    """Phase with its reason, who wanted it and why, conditions, generation; the keys 1 to 6 change the panel."""
+    """Phase with its reason, who wanted it and why, conditions, generation; how it answers; the keys 1 to 8 change the panel."""
     await fleet.pool.stop("poet", actor="cli:anna", reason="holiday")
-    async with console(fleet.control) as pilot:
+    async with console(fleet.control, size=(140, 40)) as pilot:
         pilot.app.open_bot("poet")
         await seen(pilot, "1 overview", "stopped", "anna (cli): holiday", "the newest is live", "bots/poet.toml")
+        await seen(pilot, "model         echo", "the last messages", "when the answer is whole", "access        open")
         for key, word in (
             ("2", "Nobody has written"),
             ("3", "[1 h]"),
             ("4", "following"),
             ("5", "following"),
             ("6", "[llm]"),
+            ("7", "Nobody is listed"),
+            ("8", "[7 d]"),
         ):
             await pilot.press(key)
             await seen(pilot, word)
@@ -58,7 +61,7 @@ async def test_a_bad_edit_stands_in_overview_and_configuration(fleet: Fleet) -> 
     await fleet.reloader.reload(patient=False)
     file(fleet, "poet").write_text("naem = 1\n")
     await fleet.reloader.reload(patient=False)
-    async with console(fleet.control) as pilot:
+    async with console(fleet.control, size=(100, 80)) as pilot:
         pilot.app.open_bot("poet")
         await seen(pilot, "rejected", "poet.toml:1:1")
         await pilot.press("6")
@@ -126,7 +129,7 @@ async def test_an_edit_is_checked_while_typing_and_reviewed_before_saving(fleet:
     async with console(fleet.control) as pilot:
         area = await editing(pilot)
         area.load_text(area.text + 'temperature = "hot"\n')
-        await seen(pilot, "line 4, column 15", "hot")
+        await seen(pilot, "poet.toml:4:15", "hot")
         await pilot.press("ctrl+s")
         await told(pilot, "not saved")
         assert "hot" not in file(fleet, "poet").read_text()
@@ -140,6 +143,30 @@ async def test_an_edit_is_checked_while_typing_and_reviewed_before_saving(fleet:
         spec = fleet.spec("poet")
         assert spec is not None
         assert spec.config.llm.temperature == 0.5
+
+
+async def test_the_file_all_bots_share_is_edited_alike(fleet: Fleet) -> None:
+    """`I` opens fleet.toml: a mistake with its place; what it changes of the fleet and of which bots; then it is live."""
+    async with console(fleet.control, size=(140, 40)) as pilot:
+        await pilot.press("I")
+        await eventually(
+            lambda: isinstance(pilot.app.screen, EditScreen) and not pilot.app.screen.query_one(TextArea).disabled
+        )
+        area: TextArea = pilot.app.screen.query_one(TextArea)
+        before = area.text
+        area.load_text(f"{before}[strat]\n")
+        await seen(pilot, "fleet.toml:5:2", "strat")
+        more = '[defaults.prompts]\nsystem = "Be brief."\n'
+        area.load_text(f"{before}[retention]\nlogs_days = 3\n{more}")
+        await seen(pilot, "changes retention.logs_days at once", "changes 2 bots with the next turn (poet, shop)")
+        await pilot.press("ctrl+s")
+        await seen(pilot, "+system =")
+        await pilot.press("tab", "enter")
+        await told(pilot, "saved: fleet.toml")
+        assert fleet.snapshot.fleet.retention.logs_days == 3
+        spec = fleet.spec("poet")
+        assert spec is not None
+        assert spec.config.prompts.system == "Be brief."
 
 
 async def test_a_file_changed_meanwhile_is_not_overwritten(fleet: Fleet) -> None:

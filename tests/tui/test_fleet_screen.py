@@ -252,3 +252,16 @@ async def test_an_empty_fleet_and_an_empty_filter_have_their_faces(
         await seen(pilot, "No bot passes this filter")
         await pilot.press("escape")
         await seen(pilot, "poet")
+
+
+async def test_a_large_terminal_shows_figures_beside_the_lines(fleet: Fleet) -> None:
+    """At 200x50 the log has the figures and their charts beside it; events take the log's place, figures take both."""
+    async with console(fleet.control, size=(200, 50)) as pilot:
+        await seen(pilot, "poet log", "time of a turn", "messages/min", "turn time", "tokens/min")
+        await pilot.press("2")
+        await seen(pilot, "poet events", "time of a turn")
+        await pilot.press("3")
+        await eventually(lambda: "poet events" not in screen_text(pilot))
+        await seen(pilot, "time of a turn", "turn time")
+        await pilot.press("0")
+        await eventually(lambda: "time of a turn" not in screen_text(pilot))

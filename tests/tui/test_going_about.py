@@ -85,7 +85,7 @@ async def test_help_is_made_of_the_bindings(fleet: Fleet, tmp_path: Path) -> Non
     """Every action is in it with its key as it is now, and what it does."""
     (tmp_path / "memory").mkdir()
     (tmp_path / "memory" / "keys.toml").write_text('"bot.restart" = "f5"\n')
-    async with console(fleet.control, memory=Memory(tmp_path / "memory"), size=(120, 80)) as pilot:
+    async with console(fleet.control, memory=Memory(tmp_path / "memory"), size=(120, 90)) as pilot:
         found = {binding.id: binding for binding in keys_of(pilot.app.screen)}
         assert {action.id for action in ACTIONS} <= found.keys()
         assert found["bot.restart"].key == "f5"
@@ -95,6 +95,13 @@ async def test_help_is_made_of_the_bindings(fleet: Fleet, tmp_path: Path) -> Non
         await pilot.press("escape", "l", "question_mark")
         await seen(pilot, "Last 15m")
         assert "Restart:" not in screen_text(pilot)
+
+
+async def test_help_has_two_columns_where_there_is_room(fleet: Fleet) -> None:
+    """At 200x50 all of it is seen at once, the first and the last group side by side."""
+    async with console(fleet.control, size=(200, 50)) as pilot:
+        await pilot.press("question_mark")
+        await seen(pilot, "ORDERS to marked bots", "EVERYWHERE", "Typed after")
 
 
 def test_every_action_says_what_it_does() -> None:

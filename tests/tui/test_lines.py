@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.errors import BadRequest
-from console.tui.sources import moment, narrow
+from console.tui.sources import moment, narrow, passes
 from console.tui.widgets.ring import Line, Ring
 from console.tui.widgets.rows import FlatRows, Rows, WrappedRows
 
@@ -113,6 +113,28 @@ def test_filters_are_understood() -> None:
     for wrong in ("level:loud", "since:soon", "("):
         with pytest.raises(BadRequest):
             narrow(wrong, NOW)
+
+
+def test_a_word_turned_round_leaves_lines_out() -> None:
+    """`!` before a text, a bot or a kind; more of them all count; what cannot be turned round is said."""
+    asked = narrow("level:info !POLL(ed|ing) !bot:shop-*,poet !kind:Bot* answered", NOW)
+    assert (asked.pattern, asked.level) == ("answered", "info")
+    wanted = passes(asked)
+    assert wanted(noted("answered", tag="support", note="ConfigApplied"))
+    assert wanted(noted("answered !", tag="shop", note=""))
+    for text, tag, note, more in (
+        ("polling", "support", "", ""), ("x", "support", "", "was polled"), ("x", "shop-1", "", ""), ("x", "poet", "", ""),
+        ("x", "support", "BotReady", ""),
+    ):  # fmt: skip
+        assert not wanted(noted(text, tag=tag, note=note, more=more))
+    assert narrow("what !", NOW).pattern == "what !"
+    for wrong in ("!(", "!level:info", "!since:10m", "!by:anna"):
+        with pytest.raises(BadRequest):
+            narrow(wrong, NOW)
+
+
+def noted(text: str, *, tag: str, note: str, more: str = "") -> Line:
+    return Line(NOW, "info", tag, text, more, note)
 
 
 def test_moments_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -237,3 +237,19 @@ async def test_events_say_who_did_what(fleet: Fleet) -> None:
         await pilot.press("O", "slash", *"by:anna", "enter")
         await eventually(lambda: "the fleet started" not in screen_text(pilot))
         await seen(pilot, "holidays")
+
+
+async def test_a_filter_turned_round_leaves_lines_out(fleet: Fleet) -> None:
+    """`!` before a word keeps its lines away, those to come too; the screen one is on is not opened twice."""
+    write("polling one", "answered one")
+    async with console(fleet.control) as pilot:
+        await pilot.press("l")
+        await seen(pilot, "polling one", "answered one")
+        await pilot.press("slash", *"!POLLING", "enter")
+        await eventually(lambda: "polling one" not in screen_text(pilot))
+        write("polling two", "answered two")
+        await seen(pilot, "answered one", "answered two")
+        assert "polling" not in screen_text(pilot)
+        await pilot.press("l")
+        await pilot.pause()
+        assert len(pilot.app.screen_stack) == 3

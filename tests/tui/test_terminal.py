@@ -8,8 +8,12 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 
+from console.attach import connect
+from console.control import BotRow
+from console.place import find
 from tests.operated import World
 from tests.terminals import ENTERED, Terminal, alive, children
 from tests.waiting import eventually_sync
@@ -34,8 +38,8 @@ Open = Callable[..., Terminal]
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path)
-    made.add_bot("alpha")
-    made.add_bot("beta")
+    for bot_id in ("alpha", "beta"):
+        made.add_bot(bot_id, telegram={"poll_timeout_s": 1})
     yield made
     made.end()
 
@@ -163,6 +167,24 @@ def test_a_terminal_nobody_reads_stops_no_bot(world: World, opened: Open) -> Non
     assert terminal.restored
 
 
+@pytest.mark.parametrize("choice", ["d", "s"])
+def test_a_terminal_nobody_reads_can_be_left(world: World, opened: Open, choice: str) -> None:
+    """The last words are left out where nobody takes them: detached bots answer, a stopped fleet ends."""
+    terminal = opened("run")
+    pid = running(terminal)
+    for _ in range(60):
+        terminal.keys("\x14")
+        assert world.ask("alpha", "still there?") == "still there?"
+    terminal.keys("q", choice)
+    eventually_sync(lambda: terminal.process.poll() is not None)
+    assert terminal.process.returncode == 0
+    assert alive(pid) == (choice == "d")
+    if choice == "d":
+        assert world.ask("beta", "still there?") == "still there?"
+        os.kill(pid, signal.SIGTERM)
+        eventually_sync(lambda: not alive(pid))
+
+
 def test_an_exception_in_the_console_leaves_the_bots_running(world: World, opened: Open) -> None:
     """The terminal is whole, the way back is told, no secret is printed, the bots answer, Ctrl-C still ends the fleet."""
     terminal = opened("run", program=("-c", FAILING))
@@ -252,6 +274,50 @@ def test_an_editor_of_ones_own(world: World, opened: Open, tmp_path: Path) -> No
     eventually_sync(lambda: "temperature = 0.5" in file.read_text())
     assert mark.read_text().count("open") == 2
     assert world.ask("alpha", "and now?") == "and now?"
+
+
+def test_hearts_beat_while_a_file_is_edited(world: World, opened: Open, tmp_path: Path) -> None:
+    """Every bot's polls come back again and again, in the built-in editor and in one of one's own; nobody counts as hung."""
+    script, mark, gate = tmp_path / "editor.sh", tmp_path / "mark", tmp_path / "gate"
+    script.write_text(EDITOR.format(mark=mark, gate=gate))
+    script.chmod(0o755)
+    terminal = opened("run", EDITOR=str(script))
+    running(terminal)
+    terminal.keys("i")
+    terminal.until("changes nothing")
+    terminal.keys(*"# not done yet")
+    _hearts_beat(world, 3)
+    terminal.keys("\x1b")
+    terminal.until("is not saved")
+    terminal.output = b""
+    terminal.keys("\x1b[C", "\r")
+    terminal.until("WHAT HAPPENED LAST")
+    terminal.keys("E")
+    eventually_sync(mark.exists)
+    _hearts_beat(world, 4)
+    assert not gate.exists()
+    gate.touch()
+    terminal.until("cannot be saved")
+
+
+def _hearts_beat(world: World, times: int) -> None:
+    """Wait until the last poll of every bot has been a new one so many times."""
+    ages: dict[str, float] = {}
+    renewed = {"alpha": 0, "beta": 0}
+
+    def beaten() -> bool:
+        for row in anyio.run(_bots, world):
+            age = row["last_poll_age_s"] or 0.0
+            assert not row["conditions"].get("hung", {}).get("status")
+            renewed[row["bot_id"]] += age < ages.get(row["bot_id"], 0.0)
+            ages[row["bot_id"]] = age
+        return min(renewed.values()) >= times
+
+    eventually_sync(beaten)
+
+
+async def _bots(world: World) -> list[BotRow]:
+    return (await (await connect(find(world.root, None))).status())["bots"]
 
 
 def test_a_demo_nobody_looks_at_ends(world: World) -> None:

@@ -13,6 +13,7 @@ from textual.widgets.option_list import Option
 
 from config.errors import FleetError
 from console.tui import words
+from console.tui.panels.called import with_tools
 from console.tui.screen import console_of
 from console.tui.widgets.chat import ChatView
 
@@ -35,6 +36,7 @@ class ConversationsPanel(Horizontal):
     ConversationsPanel Input { height: 1; border: none; padding: 0 1; }
     ConversationsPanel OptionList, ConversationsPanel OptionList:focus { height: 1fr; border: none; padding: 0; background: transparent; }
     ConversationsPanel ChatView { width: 1fr; }
+    ConversationsPanel.-wide > Vertical { width: 64; }
     ConversationsPanel.-narrow { layout: vertical; }
     ConversationsPanel.-narrow > Vertical { width: 100%; height: 40%; border-right: none; border-bottom: solid $panel; }
     """
@@ -62,6 +64,8 @@ class ConversationsPanel(Horizontal):
     def on_resize(self) -> None:
         """One above the other in a narrow terminal."""
         self.set_class(self.size.width < 90, "-narrow")
+        self.set_class(self.size.width >= 150, "-wide")
+        self.call_after_refresh(self._take_rows, self._rows, more=self._more)
 
     def focus_first(self) -> None:
         """Put the cursor into the list."""
@@ -145,11 +149,12 @@ class ConversationsPanel(Horizontal):
         now = console_of(self).now()
         who = "you" if row["operator"] else row["user_id"] or row["conversation_id"]
         said = "← " if row["last_role"] == "assistant" else "→ "
+        width = max(30, self.query_one(OptionList).size.width - 5)
         head = Text.assemble(
-            (words.clip(words.one_line(str(who)), 18), "bold"),
+            (words.clip(words.one_line(str(who)), width - 12), "bold"),
             (f"  {words.ago(now - row['updated_at'])} ago · {row['messages']}", "dim"),
         )
-        return head.append(f"\n{said}{words.clip(words.one_line(row['last_text']), 33)}", "dim")
+        return head.append(f"\n{said}{words.clip(words.one_line(row['last_text']), width)}", "dim")
 
     def _read_shown(self) -> None:
         self.run_worker(self._read_messages(), name="conversation", group="chat", exclusive=True, exit_on_error=False)
@@ -172,11 +177,9 @@ class ConversationsPanel(Horizontal):
         if self._shown is None:
             return None
         try:
-            return list(
-                await console_of(self).control.messages(
-                    self._bot_id, *self._shown, before_seq=before_seq, limit=MESSAGES
-                )
-            )
+            control = console_of(self).control
+            found = await control.messages(self._bot_id, *self._shown, before_seq=before_seq, limit=MESSAGES)
+            return await with_tools(control, self._bot_id, found)
         except FleetError as error:
             self.query_one(ChatView).show([], empty=f"The conversation cannot be read: {error.message}")
             return None

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.style import Style
 from textual.containers import Grid, Vertical
 from textual.widgets import Static
 
 from console.tui import words
 from console.tui.widgets.chart import Chart, Line
+from console.tui.widgets.series import RED, YELLOW, messages, scaled, times, tokens
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -33,8 +33,6 @@ SPANS: Final = (
     Span("7 d", 604_800, 3600, "7 d ago"),
 )
 
-_GREEN, _RED, _BLUE, _YELLOW = (Style(color=name) for name in ("green", "red", "bright_blue", "yellow"))
-
 
 class MetricsPanel(Vertical):
     """Six charts; `show` brings what Control.series answered."""
@@ -52,10 +50,10 @@ class MetricsPanel(Vertical):
         self._charts = {
             "messages": Chart("messages/min", words.rate, glyphs=glyphs),
             "turns": Chart("turn time", words.seconds, glyphs=glyphs),
-            "errors": Chart("errors", words.count, glyphs=glyphs),
+            "errors": Chart("errors", words.count, glyphs=glyphs, empty="none"),
             "tokens": Chart("tokens/min", words.count, glyphs=glyphs),
             "model": Chart("model time", words.seconds, glyphs=glyphs),
-            "inbox": Chart("inbox", words.count, glyphs=glyphs),
+            "inbox": Chart("inbox", words.count, glyphs=glyphs, empty="never a message waiting"),
         }
 
     def compose(self) -> ComposeResult:
@@ -83,43 +81,16 @@ class MetricsPanel(Vertical):
         names = series["names"]
         ends = (self.span.left, "now")
         per_min = 60 / step_s
-        self._charts["messages"].show(
-            (
-                Line("in", _scaled(names, "messages", "count", per_min), _BLUE),
-                Line("answered", _scaled(names, "replies", "count", per_min), _GREEN),
-            ),
-            ends,
-        )
-        self._charts["turns"].show(_times(names, "turn_s"), ends)
-        self._charts["errors"].show((Line("errors", _scaled(names, "errors", "count", 1.0), _RED),), ends)
-        self._charts["tokens"].show(
-            (
-                Line("in", _scaled(names, "tokens_in", "total", per_min), _BLUE),
-                Line("out", _scaled(names, "tokens_out", "total", per_min), _YELLOW),
-            ),
-            ends,
-        )
-        self._charts["model"].show(_times(names, "model_s"), ends)
-        self._charts["inbox"].show((Line("waiting", _scaled(names, "inbox", "max", 1.0), _YELLOW),), ends)
+        for name, lines in (
+            ("messages", messages(names, per_min)),
+            ("turns", times(names, "turn_s")),
+            ("errors", (Line("errors", scaled(names, "errors", "count", 1.0), RED),)),
+            ("tokens", tokens(names, per_min)),
+            ("model", times(names, "model_s")),
+            ("inbox", (Line("waiting", scaled(names, "inbox", "max", 1.0), YELLOW),)),
+        ):
+            self._charts[name].show(lines, ends)
 
     def _name_span(self) -> None:
         spans = "  ".join(f"[{span.title}]" if span is self.span else f" {span.title} " for span in SPANS)
         self.query_one("#span", Static).update(f"{spans}   ← → another span")
-
-
-def _scaled(names: Mapping[str, Any], name: str, what: str, factor: float) -> Sequence[float | None]:
-    """Return one column of a counter; a step without a row counted nothing."""
-    values = names.get(name, {}).get(what, ())
-    if all(value is None for value in values):
-        return ()
-    return [(value or 0) * factor for value in values]
-
-
-def _times(names: Mapping[str, Any], name: str) -> tuple[Line, ...]:
-    """Return the lines of a measured time: median and 95th percentile where they are kept, else mean and longest."""
-    row = names.get(name, {})
-    if row.get("p95"):
-        return (Line("p95", row["p95"], _YELLOW), Line("p50", row.get("p50", ()), _GREEN))
-    counts, totals = row.get("count", ()), row.get("total", ())
-    means = [t / c if c and t is not None else None for c, t in zip(counts, totals, strict=False)]
-    return (Line("longest", row.get("max", ()), _YELLOW), Line("mean", means, _GREEN))

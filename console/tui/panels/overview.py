@@ -14,6 +14,7 @@ from console.judgement import troubles
 from console.tui import told, words
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from textual.app import ComposeResult
 
     from console.control import LiveRow
@@ -35,6 +36,18 @@ _MEANINGS: Final = {
 
 _GOOD_WHEN: Final = {Condition.THROTTLED: False, Condition.HUNG: False, Condition.TOKEN_IN_USE: False}
 
+_MEMORIES: Final = {
+    "none": "none",
+    "buffer": "the last messages",
+    "summary": "the last messages, a summary of the older ones",
+}
+_STREAMS: Final = {
+    "off": "when the answer is whole",
+    "edit": "while it is made, by edits",
+    "draft": "while it is made, by drafts in private chats",
+    "auto": "while it is made, by drafts or by edits",
+}
+
 
 class OverviewPanel(VerticalScroll):
     """The overview as one text that scrolls."""
@@ -51,7 +64,20 @@ class OverviewPanel(VerticalScroll):
 
     def show(self, row: LiveRow, details: Mapping[str, Any] | None, now: float) -> None:
         """Show a bot's row, and what Control.bot tells beyond it once it is there."""
-        self.query_one("#overview", Static).update(overview(row, details or {}, now))
+        text = overview(row, details or {}, now)
+        self.query_one("#overview", Static).update(hanging(text, LABEL, self.size.width - 4, self.app.console))
+
+
+def hanging(text: Text, indent: int, width: int, console: Console) -> Text:
+    """Return a text with its long lines going on below, under what stands beside the names."""
+    lines = []
+    for line in text.split("\n", allow_blank=True):
+        if line.cell_len > width > indent * 2:
+            head, rest = line.divide([indent])
+            parts = rest.wrap(console, width - indent)
+            line = head + Text(f"\n{' ' * indent}").join(parts)  # noqa: PLW2901 (the same line, broken)
+        lines.append(line)
+    return Text("\n").join(lines)
 
 
 def overview(row: LiveRow, details: Mapping[str, Any], now: float) -> Text:
@@ -62,6 +88,7 @@ def overview(row: LiveRow, details: Mapping[str, Any], now: float) -> Text:
         ("Conditions", _conditions(row, now)),
         ("Work", _work(row)),
         ("Configuration", _configuration(row, details)),
+        ("Answers", _setup(details)),
         ("Failures held against it", _failures(details, now)),
         ("Tokens", _usage(row, details)),
         ("Lately", _events(details)),
@@ -130,6 +157,20 @@ def _work(row: LiveRow) -> Iterator[Text]:
     poll = row["last_poll_age_s"]
     if poll is not None:
         yield _line("last poll", f"{words.ago(poll)} ago")
+
+
+def _setup(details: Mapping[str, Any]) -> Iterator[Text]:
+    """Say who answers and how; nothing of a fleet too old to tell, or where no configuration is good."""
+    found: Mapping[str, Any] | None = details.get("setup")
+    if not found:
+        return
+    others = ", then ".join(found["fallbacks"])
+    yield _line("model", f"{found['model']}{f'; where it fails {others}' if others else ''}")
+    profile = ", and facts of each person" if found["profile"] else ""
+    yield _line("memory", f"{_MEMORIES.get(found['memory'], found['memory'])}{profile}")
+    yield _line("tools", ", ".join(found["tools"]) or "none")
+    yield _line("shown", _STREAMS.get(found["stream"], found["stream"]))
+    yield _line("access", found["access"], "bold" if found["access"] != "open" else "")
 
 
 def _configuration(row: LiveRow, details: Mapping[str, Any]) -> Iterator[Text]:

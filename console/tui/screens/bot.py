@@ -1,7 +1,8 @@
-"""One bot: its overview, conversations, metrics, log, events and configuration."""
+"""One bot: its overview, conversations, metrics, log, events, configuration, people and usage."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rich.text import Text
@@ -15,8 +16,11 @@ from console.tui.panels.config import ConfigPanel
 from console.tui.panels.conversations import ConversationsPanel
 from console.tui.panels.metrics import SPANS, MetricsPanel
 from console.tui.panels.overview import OverviewPanel
+from console.tui.panels.people import PeoplePanel
+from console.tui.panels.usage import UsagePanel
 from console.tui.screen import ConsoleScreen
 from console.tui.sources import EventSource, LogSource
+from console.tui.widgets.chart import chart_glyphs
 from console.tui.widgets.header import Header
 from console.tui.widgets.log_pane import LogPane
 
@@ -26,10 +30,13 @@ if TYPE_CHECKING:
 
     from console.control import LiveRow
 
-TABS: Final = ("overview", "conversations", "metrics", "logs", "events", "config")
+IN_FOOTER: Final = frozenset({"bot.try", "bot.edit", "bot.restart"})
+TABS: Final = ("overview", "conversations", "metrics", "logs", "events", "config", "people", "usage")
 DETAILS_S: Final = 2.0
 """How often what the feed does not bring is asked for, while its panel is in front."""
 SERIES_S: Final = 15.0
+ROOMY: Final = 90
+"""From this width on the names of the panels stand apart."""
 
 
 class BotScreen(ConsoleScreen):
@@ -52,7 +59,7 @@ class BotScreen(ConsoleScreen):
         Binding("l", "tab('logs')", "Logs", show=False, id="bot.logs"),
         Binding("e", "tab('events')", "Events", show=False, id="bot.events"),
         Binding("c", "tab('config')", "Configuration", show=False, id="bot.config"),
-        *ACTION_BINDINGS,
+        *(replace(binding, show=binding.id in IN_FOOTER) for binding in ACTION_BINDINGS),
     ]
 
     def __init__(self, bot_id: str, tab: str = "overview") -> None:
@@ -69,14 +76,15 @@ class BotScreen(ConsoleScreen):
         yield Static(id="who", markup=False)
         yield Static(id="tabs", markup=False)
         control = self.console.control
-        plain = self.console.memory.flag("plain")
         with ContentSwitcher(initial=self._tab):
             yield OverviewPanel(id="overview")
             yield ConversationsPanel(self.bot_id, id="conversations")
-            yield MetricsPanel(glyphs="ascii" if plain else "braille", id="metrics")
+            yield MetricsPanel(glyphs=chart_glyphs(self.console.memory), id="metrics")
             yield LogPane(LogSource(control, (self.bot_id,)), id="logs")
             yield LogPane(EventSource(control, (self.bot_id,)), id="events")
             yield ConfigPanel(id="config")
+            yield PeoplePanel(self.bot_id, id="people")
+            yield UsagePanel((self.bot_id,), id="usage")
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
@@ -86,6 +94,10 @@ class BotScreen(ConsoleScreen):
     def targets(self) -> list[str]:
         """The bot shown."""
         return [self.bot_id]
+
+    def person(self) -> str:
+        """As ConsoleScreen.person: of the people, while they are in front."""
+        return self.query_one(PeoplePanel).person if self._tab == "people" else ""
 
     def where(self) -> str:
         """Name the bot and the panel."""
@@ -105,6 +117,10 @@ class BotScreen(ConsoleScreen):
             self._ask_now_and_then("details", DETAILS_S)
         elif self._tab == "conversations":
             self.query_one(ConversationsPanel).look(row["turns"])
+        elif self._tab == "people":
+            self.query_one(PeoplePanel).look()
+        elif self._tab == "usage":
+            self.query_one(UsagePanel).look()
         elif self._tab == "metrics":
             self._ask_now_and_then("series", SERIES_S)
         elif self._tab == "config" and self._shown_config != row["generation"]:
@@ -167,16 +183,25 @@ class BotScreen(ConsoleScreen):
         """Put a panel in front."""
         self._tab = name
         self.query_one(ContentSwitcher).current = name
-        tabs = Text()
-        for number, tab in enumerate(TABS, 1):
-            tabs.append(f" {number} {tab} ", "reverse bold" if tab == name else "dim")
-        self.query_one("#tabs", Static).update(tabs)
+        self._show_tabs()
         self._asked_at.clear()
         self._focus_panel(self.query_one(f"#{name}"))
         self.on_tick()
 
+    def on_resize(self) -> None:
+        """Fit the names of the panels into the line."""
+        self._show_tabs()
+
+    def _show_tabs(self) -> None:
+        blank = " " if self.size.width >= ROOMY else ""
+        names = [
+            (f"{blank}{n} {tab}{blank}", "reverse bold" if tab == self._tab else "dim") for n, tab in enumerate(TABS, 1)
+        ]
+        tabs = Text("" if blank else " ").join(Text(*name) for name in names)
+        self.query_one("#tabs", Static).update(tabs)
+
     def _focus_panel(self, panel: Widget) -> None:
-        if isinstance(panel, ConversationsPanel):
+        if isinstance(panel, ConversationsPanel | PeoplePanel):
             panel.focus_first()
         elif isinstance(panel, LogPane):
             panel.focus_lines()

@@ -1,8 +1,8 @@
-"""Editing a bot's file in the console: highlighted, checked while typing, with what it will disturb shown before saving."""
+"""Editing a file of the fleet in the console: highlighted, checked while typing, with what it will disturb shown before saving."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.style import Style
 from rich.text import Text
@@ -15,7 +15,8 @@ from textual.widgets import Button, Footer, Static, TextArea
 from textual.widgets.text_area import TextAreaTheme
 
 from config.errors import FleetError
-from console.tui import words
+from config.vocabulary import FLEET
+from console.tui import verdicts, words
 from console.tui.deeds import actor
 from console.tui.screen import ConsoleScreen
 from console.tui.widgets.header import Header
@@ -44,17 +45,9 @@ LOOK: Final = TextAreaTheme(
 )
 """Signs of TOML in the console's own colours; on any background."""
 
-_WORDS: Final = {
-    "nothing": "changes nothing that counts",
-    "in_place": "takes effect at once, nothing is disturbed",
-    "next_turn": "takes effect with the next turn",
-    "restart": "restarts this bot: turns in work are finished first",
-    "fleet": "takes effect when the fleet is started again",
-}
-
 
 class EditScreen(ConsoleScreen):
-    """The file of one bot in an editor. What is typed is kept whatever happens to the file or the fleet."""
+    """The file of one bot (FLEET: the one all bots share) in an editor. What is typed is kept whatever happens to the file or the fleet."""
 
     DEFAULT_CSS = """
     EditScreen #file { height: 1; padding: 0 1; background: $panel; }
@@ -70,6 +63,7 @@ class EditScreen(ConsoleScreen):
     def __init__(self, bot_id: str) -> None:
         super().__init__()
         self._bot_id = bot_id
+        self._name = file_name(bot_id)
         self._file = ""
         self._saved = ""
         self._digest = ""
@@ -79,7 +73,7 @@ class EditScreen(ConsoleScreen):
     def compose(self) -> ComposeResult:
         """The file's name, its text, what is thought of it."""
         yield Header()
-        yield Static(f"{self._bot_id}: reading …", id="file", markup=False)
+        yield Static(f"{self._name}: reading …", id="file", markup=False)
         yield TextArea.code_editor("", language="toml", disabled=True, tab_behavior="indent")
         yield Static(id="verdict", markup=False)
         yield Footer()
@@ -96,11 +90,11 @@ class EditScreen(ConsoleScreen):
 
     def targets(self) -> list[str]:
         """The bot whose file it is."""
-        return [self._bot_id]
+        return [] if self._bot_id == FLEET else [self._bot_id]
 
     def where(self) -> str:
         """Name the screen."""
-        return f"edit {self._bot_id}"
+        return f"edit {self._name}"
 
     @property
     def _area(self) -> TextArea:
@@ -142,9 +136,10 @@ class EditScreen(ConsoleScreen):
             return
         changed = "" if self._area.text == self._saved else "changed: "
         if seen["problems"]:
-            self._judge(_mistakes(seen["problems"]), _place(seen["problems"][0]))
+            here = [verdicts.place(problem) for problem in seen["problems"] if problem["file"] == self._file]
+            self._judge(Text(verdicts.mistakes(seen["problems"]), "bold red"), next(iter(here), None))
         else:
-            self._judge(Text(f"✓ {changed}{_WORDS.get(seen['disturbs'], seen['disturbs'])}", "green"), None)
+            self._judge(Text(f"✓ {changed}{verdicts.disturbance(self._bot_id, seen)}", "green"), None)
 
     def _judge(self, verdict: Text, mistake: tuple[int, int] | None) -> None:
         self._mistake = mistake
@@ -181,6 +176,18 @@ class EditScreen(ConsoleScreen):
             self.dismiss()
 
 
+class FleetEditScreen(EditScreen):
+    """fleet.toml in an editor."""
+
+    def __init__(self) -> None:
+        super().__init__(FLEET)
+
+
+def file_name(bot_id: str) -> str:
+    """Return what the file of a bot, or of the fleet, is called."""
+    return "fleet.toml" if bot_id == FLEET else f"{bot_id}.toml"
+
+
 async def review(app: ConsoleApp, bot_id: str, text: str, digest: str) -> bool:
     """Show what a text would change and disturb; save it when the operator says so. Tells what became of it.
 
@@ -189,21 +196,19 @@ async def review(app: ConsoleApp, bot_id: str, text: str, digest: str) -> bool:
     try:
         seen = await app.control.preview(bot_id, text)
         if seen["problems"]:
-            app.complain(f"not saved: {_mistakes(seen['problems']).plain}")
+            app.complain(f"not saved: {verdicts.mistakes(seen['problems'])}")
             return False
         if not seen["diff"]:
             app.say("nothing was changed")
             return True
-        question = Text.assemble(
-            (f"This {_WORDS.get(seen['disturbs'], seen['disturbs'])}.\n\n", "bold"), coloured(seen["diff"])
-        )
+        question = Text.assemble((f"This {verdicts.disturbance(bot_id, seen)}.\n\n", "bold"), coloured(seen["diff"]))
         if await app.push_screen_wait(Choice(question, ("Go on editing", "Save"))) != "Save":
             return False
         await app.control.save_config(bot_id, text, expected_digest=digest, actor=actor())
     except FleetError as error:
         app.complain(f"not saved: {error.message}", error.hint)
         return False
-    app.say(f"saved: {bot_id}")
+    app.say(f"saved: {file_name(bot_id)}")
     return True
 
 
@@ -214,21 +219,6 @@ def coloured(diff: str) -> Text:
         style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim" if line[:1] != " " else "")
         text.append(f"{words.visible(line)}\n", style)
     return text
-
-
-def _mistakes(problems: list[Any]) -> Text:
-    lines = [f"✖ {_where(problem)}{words.one_line(problem['message'])}" for problem in problems]
-    more = [f"and {len(lines) - 4} more"] if len(lines) > 4 else []
-    return Text("\n".join([*lines[:4], *more]), "bold red")
-
-
-def _where(problem: Any) -> str:
-    place = _place(problem)
-    return f"line {place[0]}, column {place[1]}: " if place else ""
-
-
-def _place(problem: Any) -> tuple[int, int] | None:
-    return (int(problem["line"]), int(problem.get("column") or 1)) if problem.get("line") else None
 
 
 class Choice(ModalScreen[str]):

@@ -1,7 +1,8 @@
-"""Editing a bot's file in the operator's own editor; a text with mistakes is never lost, it comes back with them on top."""
+"""Editing a file of the fleet in the operator's own editor; a text with mistakes is never lost, it comes back with them on top."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -9,7 +10,9 @@ from textual.app import SuspendNotSupported
 
 from config.errors import FleetError
 from console.tui.editor import edit
-from console.tui.screens.edit import Choice, review
+from console.tui.screens.edit import Choice, file_name, review
+from console.tui.verdicts import where
+from console.tui.words import one_line
 
 if TYPE_CHECKING:
     from console.tui.app import ConsoleApp
@@ -22,7 +25,7 @@ async def edit_in_editor(app: ConsoleApp, bot_id: str) -> None:
         text: str = found["text"]
         notes: tuple[str, ...] = ()
         while True:
-            text = await edit(app, text, name=f"{bot_id}.toml", notes=notes)
+            text = await edit(app, text, name=file_name(bot_id), notes=notes)
             if text == found["text"]:
                 app.say("nothing was changed")
                 return
@@ -35,14 +38,17 @@ async def edit_in_editor(app: ConsoleApp, bot_id: str) -> None:
     except SuspendNotSupported:
         app.complain("an editor of your own needs a terminal", "i opens the built-in one")
     except FleetError as error:
-        app.complain(f"edit {bot_id}: {error.message}", error.hint)
+        app.complain(f"edit {file_name(bot_id)}: {error.message}", error.hint)
 
 
 async def _mistakes(app: ConsoleApp, bot_id: str, text: str) -> tuple[str, ...]:
     """Return what is wrong with a text, in lines as they count once these notes stand above it."""
     problems = (await app.control.preview(bot_id, text))["problems"]
-    below = len(problems)
-    return tuple(f"line {(p['line'] or 1) + below}, column {p['column']}: {p['message']}" for p in problems)
+    own = file_name(bot_id)
+    return tuple(
+        f"{where(p, further=len(problems) if Path(p['file']).name == own else 0)}{one_line(p['message'])}"
+        for p in problems
+    )
 
 
 async def _again(app: ConsoleApp, notes: tuple[str, ...]) -> bool:

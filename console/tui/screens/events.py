@@ -18,6 +18,8 @@ from console.tui.widgets.log_pane import LogPane
 class EventsScreen(ConsoleScreen):
     """Events and orders, the newest last."""
 
+    IS = "events"
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", id="events.back"),
         Binding("b", "bot", "Open the bot", id="events.bot"),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
@@ -19,6 +19,9 @@ from console.tui.keys import shown_key
 if TYPE_CHECKING:
     from textual.screen import Screen
 
+WIDE: Final = 160
+"""From this width on there is room for two columns."""
+Group = tuple[str, list[Binding]]
 GROUPS = {
     "bot": "ORDERS to marked bots",
     "fleet": "FLEET",
@@ -76,24 +79,38 @@ class HelpScreen(ModalScreen[None]):
         self._keys = bindings
 
     def compose(self) -> ComposeResult:
-        """Headlines and lines."""
-        with Vertical(classes="dialog") as dialog:
+        """Headlines and lines, in two columns where there is room."""
+        groups = list(grouped(self._keys))
+        wide = self.app.size.width >= WIDE
+        with Vertical(classes="dialog wide" if wide else "dialog") as dialog:
             dialog.border_title = "Keys"
             dialog.border_subtitle = "Esc closes; your own keys: keys.toml, see docs/console.md"
-            with VerticalScroll():
-                yield Static(self._table(), markup=False)
-
-    def _table(self) -> Table:
-        table = Table.grid(padding=(0, 2))
-        table.add_column(no_wrap=True)
-        table.add_column()
-        for headline, bindings in grouped(self._keys):
-            table.add_row(Text(headline, "bold underline"))
-            for binding in bindings:
-                table.add_row(Text(f"  {shown_key(binding)}", "bold"), explained(binding))
-            table.add_row("")
-        return table
+            with VerticalScroll(), Horizontal():
+                for column in halves(groups) if wide else (groups,):
+                    yield Static(_table(column), markup=False)
 
     def action_close(self) -> None:
         """Go back."""
         self.dismiss(None)
+
+
+def halves(groups: Sequence[Group]) -> tuple[Sequence[Group], Sequence[Group]]:
+    """Return groups as two columns, in their order, as even as they can be."""
+
+    def length(part: Sequence[Group]) -> int:
+        return sum(len(bindings) + 2 for _, bindings in part)
+
+    cut = min(range(len(groups) + 1), key=lambda n: max(length(groups[:n]), length(groups[n:])))
+    return groups[:cut], groups[cut:]
+
+
+def _table(groups: Iterable[Group]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for headline, bindings in groups:
+        table.add_row(Text(headline, "bold underline"))
+        for binding in bindings:
+            table.add_row(Text(f"  {shown_key(binding)}", "bold"), explained(binding))
+        table.add_row("")
+    return table

@@ -30,7 +30,7 @@ class JumpScreen(ModalScreen[None]):
         """The line, and what fits it."""
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = "Go to"
-            yield HistoryInput("jump", "a bot, fleet, logs, events, help, or a phase")
+            yield HistoryInput("jump", "a bot, fleet, logs, events, usage, help, or a phase")
             yield Label("", markup=False, classes="hint")
 
     def on_mount(self) -> None:
@@ -48,6 +48,7 @@ class JumpScreen(ModalScreen[None]):
             Entry("fleet", "", app.go_home),
             Entry("logs", "", app.action_logs),
             Entry("events", "", app.action_events),
+            Entry("usage", "", app.action_usage),
             Entry("help", "", app.action_help),
         ]
         bots = [Entry(bot_id, "", partial(app.open_bot, bot_id)) for bot_id in app.model.rows]

@@ -23,6 +23,8 @@ def title_of(bot_ids: tuple[str, ...]) -> str:
 class LogsScreen(ConsoleScreen):
     """Log lines of several bots in the order of their moments."""
 
+    IS = "logs"
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", id="logs.back"),
         *(

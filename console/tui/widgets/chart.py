@@ -6,14 +6,18 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.style import Style
 from rich.text import Text
 from textual.app import RenderResult
 from textual.widget import Widget
+
+if TYPE_CHECKING:
+    from console.tui.memory import Memory
 
 _BRAILLE: Final = 0x2800
 _DOTS: Final = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
@@ -30,6 +34,13 @@ class Line:
     name: str
     values: Sequence[float | None]
     style: Style
+
+
+def chart_glyphs(memory: Memory) -> str:
+    """Return what charts are drawn with: braille, or blocks where the operator or the terminal wants them, or ASCII."""
+    if memory.flag("plain"):
+        return "ascii"
+    return "blocks" if memory.flag("bars") or os.environ.get("TERM") == "linux" else "braille"
 
 
 def plot(
@@ -132,14 +143,24 @@ def _barred(lines: Sequence[Line], width: int, rows: int, top: float, glyphs: st
 
 
 class Chart(Widget):
-    """A title with the names and last values of its lines, and their plot. Repaints when `show` brings something new."""
+    """A title with the names and last values of its lines, and their plot; `empty` in place of a plot where nothing is known.
+
+    Repaints when `show` brings something new.
+    """
 
     DEFAULT_CSS = "Chart { height: 1fr; min-height: 4; }"
 
     def __init__(
-        self, title: str, label: Callable[[float], str], *, glyphs: str = "braille", id: str | None = None
+        self,
+        title: str,
+        label: Callable[[float], str],
+        *,
+        glyphs: str = "braille",
+        empty: str = "nothing measured yet",
+        id: str | None = None,
     ) -> None:
         super().__init__(id=id)
+        self._empty = empty
         self._title = title
         self._label = label
         self._glyphs = glyphs
@@ -156,7 +177,7 @@ class Chart(Widget):
         """Return title and plot, or the title with the word that there is nothing yet."""
         width, height = self.size
         if not any(value is not None for line in self._lines for value in line.values):
-            return Text.assemble((self._title, "bold"), ("  nothing measured yet", "dim"))
+            return Text.assemble((self._title, "bold"), (f"  {self._empty}", "dim"))
         plotted = plot(
             self._lines, width=width, height=max(2, height - 1), label=self._label, ends=self._ends, glyphs=self._glyphs
         )

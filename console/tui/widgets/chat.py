@@ -104,6 +104,8 @@ def _message(message: Any, who: str) -> Text:
     text = Text(f"{words.clock(message['at'])} ", "dim")
     text.append(who, "bold cyan" if by_bot else "bold")
     text.append(f"{_cost(message) if by_bot else ''}\n", "dim")
+    for tool in message.get("tools") or ():
+        text.append(f"{INDENT}{words.one_line(tool)}\n", "dim italic")
     for line in message["text"].split("\n"):
         text.append(f"{INDENT}{words.visible(line)}\n")
     if message.get("error"):

@@ -65,7 +65,7 @@ class LineLook:
     def text(self, line: Line, part: int) -> str:
         """Return the text of one row."""
         if not self.wrap:
-            text = f"{line.text}  ⏎ {line.more.count(chr(10)) + 1} more" if line.more else line.text
+            text = f"{line.text}: {_gist(line.more)}  ⏎ {line.more.count(chr(10)) + 1} more" if line.more else line.text
             return fitted(text[self.shift :], self.text_width).rstrip()
         pieces = wrapped(line.text, self.text_width)
         if part >= len(pieces):
@@ -90,3 +90,8 @@ class LineLook:
                 yield Segment(found[0], found_style)
                 at = found.end()
         yield Segment(text[at:], style)
+
+
+def _gist(more: str) -> str:
+    """Return what a trace says in the end: its last line."""
+    return more.rpartition("\n")[2].strip()

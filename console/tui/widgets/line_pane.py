@@ -31,8 +31,8 @@ TYPING_S: Final = 0.25
 """How long after the last key a filter is asked of the store."""
 
 _FILTER_HINTS: Final = {
-    "log": f"level:{'|'.join(list(LEVELS)[2:4])} bot:shop-* since:10m until:14:05 regex",
-    "events": "kind:Bot* bot:shop-* by:anna since:1h level:error regex",
+    "log": f"level:{'|'.join(list(LEVELS)[2:4])} bot:shop-* since:10m until:14:05 regex !not",
+    "events": "kind:Bot* bot:shop-* by:anna since:1h level:error regex !not",
 }
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from config.vocabulary import Phase
 from console.control import Action
-from console.web.routes.access import TheControl
+from console.web.routes.access import MOMENTS, TheControl
 
 router = APIRouter(tags=["actions"])
 
@@ -29,7 +29,7 @@ class Wait(BaseModel):
     bot_ids: list[str]
     phases: list[Phase]
     timeout_s: Annotated[float, Field(ge=0, le=3600)]
-    since: float = 0.0
+    since: Annotated[float, MOMENTS] = 0.0
 
 
 @router.post("/actions/{action}")

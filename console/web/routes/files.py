@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from console.answers import Draft
-from console.web.routes.access import TheControl
+from console.web.routes.access import Moment, Number, TheControl
 
 router = APIRouter(prefix="/bots", tags=["files"])
 
@@ -75,6 +75,6 @@ async def preview(bot_id: str, wanted: Text, control: TheControl) -> dict[str, A
 
 
 @router.get("/{bot_id}/series")
-async def series(bot_id: str, control: TheControl, since: float, until: float, step_s: int) -> dict[str, Any]:
+async def series(bot_id: str, control: TheControl, since: Moment, until: Moment, step_s: Number) -> dict[str, Any]:
     """Return the bot's measures over time."""
     return {**await control.series(bot_id, since=since, until=until, step_s=step_s)}

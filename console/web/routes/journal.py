@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 
 from console.control import EventQuery, LogQuery
 from console.thinning import thinned
-from console.web.routes.access import TheClock, TheControl
+from console.web.routes.access import Moment, Number, TheClock, TheControl
 from console.web.stream import ndjson
 
 router = APIRouter(tags=["journal"])
@@ -25,10 +25,10 @@ async def logs(
     clock: TheClock,
     bots: Words,
     tail: Tail = 100,
-    since: float = 0.0,
-    min_level: int = 0,
+    since: Moment = 0.0,
+    min_level: Number = 0,
     pattern: str = "",
-    before: float = 0.0,
+    before: Moment = 0.0,
     follow: bool = False,
 ) -> StreamingResponse:
     """Return or follow log lines."""
@@ -43,8 +43,8 @@ async def events(
     bots: Words,
     kinds: Words,
     tail: Tail = 100,
-    since: float = 0.0,
-    before: float = 0.0,
+    since: Moment = 0.0,
+    before: Moment = 0.0,
     follow: bool = False,
 ) -> StreamingResponse:
     """Return or follow events."""

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from console.web.routes.access import TheControl
+from console.web.routes.access import Moment, Number, TheControl
 
 router = APIRouter(prefix="/bots/{bot_id}", tags=["conversations"])
 
@@ -25,7 +25,7 @@ class Saying(BaseModel):
 
 @router.get("/conversations")
 async def conversations(
-    bot_id: str, control: TheControl, search: str = "", before: float = 0.0, limit: Limit = 50
+    bot_id: str, control: TheControl, search: str = "", before: Moment = 0.0, limit: Limit = 50
 ) -> JSONResponse:
     """Return conversations, last spoken in first."""
     return JSONResponse(await control.conversations(bot_id, search=search, before=before, limit=limit))
@@ -37,7 +37,7 @@ async def messages(
     control: TheControl,
     client_id: str,
     conversation_id: str,
-    before_seq: int = 0,
+    before_seq: Number = 0,
     search: str = "",
     limit: Limit = 100,
 ) -> JSONResponse:
