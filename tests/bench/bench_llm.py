@@ -1,4 +1,4 @@
-"""What a model's answer costs in CPU: our client beside the official SDK and bare aiohttp, in one run.
+"""What a model's answer costs in CPU: our clients beside the official SDK and bare aiohttp, in one run.
 
 `python -m tests.bench.bench_llm`. The server is another process; figures are CPU milliseconds of this one.
 """
@@ -20,8 +20,9 @@ from config.schema import LlmSection
 from config.vocabulary import Role
 from workers.clock import SystemClock
 from workers.http import Http
-from workers.llm.base import CompletionRequest, Message
-from workers.llm.openai import OpenAIProvider
+from workers.llm import Providers
+from workers.llm.asking import Asker
+from workers.llm.base import CompletionRequest, Message, Provider
 
 TOKENS = 300
 ROUNDS = 5
@@ -58,15 +59,26 @@ async def measure(url: str) -> dict[str, dict[str, float]]:
     """Return client → {streamed, plain} in CPU milliseconds."""
     from openai import AsyncOpenAI
 
-    http = Http()
-    ours = OpenAIProvider(LlmSection(provider="openai", base_url=url), http, SystemClock())
+    http, clock = Http(), SystemClock()
+    providers = Providers(http, clock)
+    section = LlmSection(provider="openai", model="double", base_url=url)
+    ours = providers.get(section)
+    theirs = providers.get(section.model_copy(update={"provider": "anthropic"}))
+    asker, chain = Asker(providers, clock), section.chain()
     request = CompletionRequest("double", (Message(Role.USER, "go"),))
     sdk = AsyncOpenAI(base_url=url, api_key="sk-none", max_retries=0)
     bare = aiohttp.ClientSession()
     messages = [{"role": "user", "content": "go"}]
 
-    async def ours_streamed() -> None:
-        async for _ in ours.stream(request):
+    class Ear:
+        def piece(self, text: str) -> None:
+            pass
+
+        def restart(self) -> None:
+            pass
+
+    async def streamed_by(provider: Provider) -> None:
+        async for _ in provider.stream(request):
             pass
 
     async def sdk_streamed() -> None:
@@ -85,7 +97,18 @@ async def measure(url: str) -> dict[str, dict[str, float]]:
             await response.json()
 
     figures = {
-        "botdeck": {"streamed": await cost_ms(ours_streamed), "plain": await cost_ms(lambda: ours.complete(request))},
+        "openai": {
+            "streamed": await cost_ms(lambda: streamed_by(ours)),
+            "plain": await cost_ms(lambda: ours.complete(request)),
+        },
+        "anthropic": {
+            "streamed": await cost_ms(lambda: streamed_by(theirs)),
+            "plain": await cost_ms(lambda: theirs.complete(request)),
+        },
+        "asker, openai": {
+            "streamed": await cost_ms(lambda: asker.ask(chain, request, Ear())),
+            "plain": await cost_ms(lambda: asker.ask(chain, request)),
+        },
         "openai SDK": {
             "streamed": await cost_ms(sdk_streamed),
             "plain": await cost_ms(lambda: sdk.chat.completions.create(model="double", messages=messages)),

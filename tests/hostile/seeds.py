@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -12,11 +13,18 @@ from typing import Any
 import tomli_w
 
 from config.keys import Key, bot_keys, fleet_keys
+from config.schema import FleetConfig
 from console.commands.init import files
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "100001:" + "A" * 35
 ENVIRON = {"TOKEN": TOKEN, "SUPPORT_TOKEN": TOKEN, "OPENAI_API_KEY": "sk-" + "b" * 30, "EXAMPLE_TOKEN": TOKEN}
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+ENVIRON |= {
+    name: f"value-of-{name}"
+    for page in PAGES
+    for name in re.findall(r"\$\{([A-Z_]+_KEY)\}", page.read_text(encoding="utf-8"))
+}
 
 BOT = """\
 name = "Support"
@@ -117,23 +125,25 @@ def every_key(keys: Mapping[Any, Key], *without: tuple[str, ...]) -> str:
 
 
 def _value(key: Key) -> Any:
-    import tomllib
-
     return tomllib.loads(f"x = {key.example}")["x"] if key.example else key.default
 
 
 def documented(kind: str) -> Iterator[str]:
     """Yield the TOML the documents show: of bots, environment or fleet."""
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for page in PAGES:
         for block in re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
             if _sort(block) == kind:
-                yield block if "[telegram]" in block or kind != "bots" else f'channel = "none"\n{block}'
+                yield (
+                    block
+                    if "channel" in block or "[telegram]" in block or kind != "bots"
+                    else f'channel = "none"\n{block}'
+                )
 
 
 def _sort(block: str) -> str:
     if "[llm_providers" in block:
         return "environment"
-    return "bots" if "[telegram]" in block or "[llm]" in block else "fleet"
+    return "fleet" if tomllib.loads(block).keys() <= FleetConfig.model_fields.keys() else "bots"
 
 
 def _environment() -> str:

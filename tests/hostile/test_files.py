@@ -12,6 +12,7 @@ import pytest
 
 from config.errors import FleetError
 from store.database import Store
+from tests.store.filling import NOW_MS
 
 pytestmark = pytest.mark.anyio
 
@@ -50,7 +51,7 @@ async def test_a_spoiled_copy_is_read_whole_or_not_at_all(store: Store, tmp_path
             data[chance.randrange(len(data))] = chance.randrange(256)
         spoiled.write_bytes(data)
         with suppress(FleetError):
-            await store.import_partition(spoiled, f"b{number}")
+            await store.import_partition(spoiled, f"b{number}", now_ms=NOW_MS)
     assert await store.integrity_check() == []
     assert await store.status("a") is not None
 
@@ -64,4 +65,4 @@ async def test_what_is_no_copy_is_not_read(store: Store, tmp_path: Path, name: s
     (tmp_path / "text").write_text("a text\n" * 900)
     (tmp_path / "empty").touch()
     with pytest.raises(FleetError):
-        await store.import_partition(tmp_path / name, "b")
+        await store.import_partition(tmp_path / name, "b", now_ms=NOW_MS)

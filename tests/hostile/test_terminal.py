@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from console.cli import TREE, run
 from console.output import print_json, print_json_line, say, say_lines, table
 from store.database import Store
+from store.turns import TurnRecord
+from store.usage import Tokens
 from tests.hostile.texts import HOSTILE, is_quiet
 from workers.channels.incoming import clean
 from workers.channels.split import LIMIT_UTF16, split, utf16_length
@@ -126,6 +128,8 @@ async def _fill(root: Path) -> None:
     async with await Store.open(root / "botdeck.db", now_ms=1) as store:
         text = clean(EVIL)
         await store.partition("good").state.save(1, phase="running", phase_reason=text, username=text, telegram_id=1)
+        turn = TurnRecord(None, "", text, text, text, "answered", text, text, Tokens(text, text, 1, 1))
+        await store.partition("good").record_turn(turn, 1)
         await store.append_logs([("good", 1000, 40, "x", text, text)])
         await store.append_events([("good", 1000, "BotInvalid", json.dumps({"reason": text, text: [text]}), text)])
 
@@ -141,6 +145,10 @@ def commands() -> Iterator[tuple[str, ...]]:
         "bot list",
         "bot info good",
         "bot info bad",
+        "usage",
+        "usage good --by user",
+        "usage good --by model",
+        "conversations good",
     ):
         yield tuple(name.split())
     yield from (("config", "show", bot) for bot in ("good", "bad", "n\x1b[2J"))
@@ -187,5 +195,5 @@ def test_every_command_that_shows_something_is_tried() -> None:
         "completion",
     }  # tests of paths, of the screen
     alike = {"stop", "restart", "pause", "resume", "reset"}  # one code with start
-    own = {"reload", "edit", "say", "conversations"}  # they need a fleet that runs: tests beside them
+    own = {"reload", "edit", "say", "profile", "access", "pair"}  # they need a fleet that runs: tests beside them
     assert set(TREE) - tried - elsewhere - alike - own <= {""}
