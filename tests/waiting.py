@@ -13,7 +13,7 @@ import anyio
 T = TypeVar("T")
 
 
-async def eventually(condition: Callable[[], T | Awaitable[T]], *, within_s: float = 10.0) -> T:
+async def eventually(condition: Callable[[], T | Awaitable[T]], *, within_s: float = 20.0) -> T:
     """Return the first truthy value of condition(); fail with its last value when it stays falsy.
 
     within_s only bounds how long a failing test takes; a passing one goes on at once.
@@ -29,7 +29,7 @@ async def eventually(condition: Callable[[], T | Awaitable[T]], *, within_s: flo
     raise AssertionError(f"still {value!r} after {within_s} s")
 
 
-def eventually_sync(condition: Callable[[], T], *, within_s: float = 10.0) -> T:
+def eventually_sync(condition: Callable[[], T], *, within_s: float = 20.0) -> T:
     """Return the first truthy value of condition(), for tests without a loop."""
     give_up, value = time.monotonic() + within_s, condition()
     while not value:

@@ -19,7 +19,7 @@ from workers.http import Http
 from workers.llm.base import CompletionRequest, Message
 from workers.llm.openai import OpenAIProvider
 
-TIMES = 25
+TIMES = 12
 
 
 def peak_kib() -> int:

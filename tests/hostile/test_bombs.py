@@ -30,7 +30,7 @@ ANSWERS: dict[str, tuple[bytes, dict[str, str]]] = {
 @pytest.mark.parametrize("announced", [True, False])
 @pytest.mark.parametrize("name", ANSWERS)
 async def test_memory_stays_bounded(name: str, announced: bool) -> None:
-    """Of polls, sends, whole answers and streams of a model, each asked 25 times."""
+    """Of polls, sends, whole answers and streams of a model, each asked a dozen times."""
     body, headers = ANSWERS[name]
     length = {"Content-Length": str(len(body))} if announced else {}
 

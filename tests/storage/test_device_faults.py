@@ -20,6 +20,9 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
+OTHERS = 60
+"""Turns of another bot, enough for pages of its own."""
+
 
 async def checkpoint(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the log copied into the file, whether it works or not."""
@@ -56,6 +59,8 @@ async def lose_a_checkpoint(folder: Path, monkeypatch: pytest.MonkeyPatch) -> li
     path, disk = folder / "data" / "botdeck.db", Disk(folder)
     with disk.watched():
         store = await Store.open(path, now_ms=NOW_MS)
+        for number in range(1, OTHERS + 1):  # on pages nobody writes again
+            await talk(store, number, "bot1")
         for number in range(1, 5):
             await talk(store, number)
         with closing(sqlite3.connect(path)) as reading:
@@ -74,14 +79,16 @@ async def lose_a_checkpoint(folder: Path, monkeypatch: pytest.MonkeyPatch) -> li
         left = disk.now().left(nothing)
         await store.close()
     restore(left, disk.root, folder.parent / "left")
-    return await judge(folder.parent / "left", Acknowledged({("answered", "bot0"): 7, ("sent", "bot0"): 7}))
+    said = {"bot0": 7, "bot1": OTHERS}
+    acknowledged = Acknowledged({(what, bot): count for bot, count in said.items() for what in ("answered", "sent")})
+    return await judge(folder.parent / "left", acknowledged)
 
 
-async def talk(store: Store, number: int) -> None:
+async def talk(store: Store, number: int, bot: str = "bot0") -> None:
     """Do one turn of two sends."""
     from tests.storage.power import SENDS
 
-    ids = await converse(store, "bot0", number, sends=SENDS)
+    ids = await converse(store, bot, number, sends=SENDS)
     assert len(ids) == 2
 
 

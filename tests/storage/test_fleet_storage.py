@@ -93,14 +93,13 @@ async def held_up(fleet: Fleet, world: World) -> None:
     assert not world.answered()
 
 
-async def through(world: World, begin: Switch, end: Switch, *, provoke: bool = True, filler: str = "") -> list[str]:
+async def through(world: World, begin: Switch, end: Switch, *, provoke: int = 1, filler: str = "") -> list[str]:
     """Run a fleet through a trouble; return what the operator was told of the database, as logged."""
     async with open_fleet(world.root, serve=False) as fleet:
         world.say(2)
         await eventually(world.answered)
         begin()
-        if provoke:
-            world.say(1, filler=filler)
+        world.say(provoke, filler=filler)
         await held_up(fleet, world)
         end()
         await eventually(world.answered, within_s=20)
@@ -147,7 +146,7 @@ async def test_a_full_disk_holds_the_fleet_up(small_disk: Path, sandbox: Sandbox
     def fill() -> None:
         subprocess.run(["dd", "if=/dev/zero", f"of={ballast}", "bs=4k"], capture_output=True, check=False)
 
-    told = await through(World(small_disk, sandbox), fill, ballast.unlink, filler=" " + "x" * 3000)
+    told = await through(World(small_disk, sandbox), fill, ballast.unlink, provoke=20, filler=" " + "x" * 3000)
     assert len(told) == 2
     assert "no room left" in told[0]
 
@@ -160,7 +159,7 @@ async def test_a_file_taken_away_from_an_idle_fleet_is_noticed(tmp_path: Path, s
         World(tmp_path, sandbox),
         lambda: file.rename(tmp_path / "aside"),
         lambda: (tmp_path / "aside").rename(file),
-        provoke=False,
+        provoke=0,
     )
     assert len(told) == 2
     assert f"{file} was deleted or replaced" in told[0]

@@ -105,7 +105,7 @@ async def test_a_document_that_takes_too_long_is_given_up_and_its_reader_ends() 
             group.start_soon(Documents(clock).text_of, "docx", data, 1000)
             await eventually(readers)
             scope.cancel()
-    assert not readers()
+    await eventually(lambda: not readers())
 
 
 async def test_without_the_library_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

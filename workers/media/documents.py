@@ -135,7 +135,8 @@ async def _run(command: list[str], data: bytes) -> subprocess.CompletedProcess[b
     """Run a program of ours to its end, without this process's environment: secrets may be in it."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe, env=kept)
+    with anyio.CancelScope(shield=True):  # one that is cancelled while it begins would be left to itself
+        process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe, env=kept)
     try:
         said, complained = await process.communicate(data)
     finally:
