@@ -102,19 +102,20 @@ async def connect(server: Server, said: Callable[[str], None]) -> AsyncIterator[
 @asynccontextmanager
 async def _process(server: Server, said: Callable[[str], None], ended: anyio.Event) -> AsyncIterator[tuple[Any, Any]]:
     """Start a process and speak with it over its stdin and stdout; its stderr is read line by line."""
-    reading, writing = os.pipe()
-    errors = os.fdopen(writing, "w")
-    heard = os.fdopen(reading, "rb", buffering=0)
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: _Lines(said), heard)
     program, *arguments = server.command
     parameters = StdioServerParameters(command=program, args=arguments, env=dict(server.env), cwd=server.folder or None)
-    try:
-        async with stdio_client(parameters, errlog=errors) as (read, write):
-            errors.close()
-            yield _Watched(read, ended), write
-    finally:
-        errors.close()
-        transport.close()
+    reading, writing = os.pipe()
+    heard = os.fdopen(reading, "rb", buffering=0)
+    # A cancellation while the pipes and the process are made would leave them to the garbage collector.
+    with os.fdopen(writing, "w") as errors, anyio.CancelScope(shield=True) as making:
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: _Lines(said), heard)
+        try:
+            async with stdio_client(parameters, errlog=errors) as (read, write):
+                making.shield = False
+                errors.close()
+                yield _Watched(read, ended), write
+        finally:
+            transport.close()
 
 
 @asynccontextmanager
