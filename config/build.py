@@ -115,8 +115,11 @@ def _hides(path: KeyPath, value: Any) -> bool:
     return has_reference(value) or (key is None and looks_secret(str(path[-1])))
 
 
-def build_bot(bot_id: str, source: Source, shared: Shared) -> Built:
-    """Build one bot from its file and what is beneath it. Never raises: what is wrong is in `problems`."""
+def build_bot(bot_id: str, source: Source, shared: Shared, known: Sequence[Fault] = ()) -> Built:
+    """Build one bot from its file and what is beneath it. Never raises: what is wrong is in `problems`.
+
+    known are faults found in the file before; nothing more is said about the keys they are about.
+    """
     if source.problem is not None:
         return Built(problems=(source.problem,))
     resolver = Resolver(shared.environment, shared.variables)
@@ -128,9 +131,9 @@ def build_bot(bot_id: str, source: Source, shared: Shared) -> Built:
         layers = (*shared.layers, own)
         raw = merge(shared.base, own.values)
     made = Realised(layers, bot_keys(), shared.references, shared.variables)
-    made.failed |= resolver.failed
+    made.failed |= resolver.failed | {fault.place.path for fault in known}
     config, faults = realise(BotConfig, raw, made)
-    faults = [*resolver.faults, *faults, *bot_faults(config, made)]
+    faults = [*known, *resolver.faults, *faults, *bot_faults(config, made)]
     good = config if not faults and not resolver.failed else None
     return Built(
         config=good,

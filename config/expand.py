@@ -44,6 +44,22 @@ def has_reference(text: str) -> bool:
     return "${" in text
 
 
+def has_variable(text: str) -> bool:
+    """Tell whether a variable stands in text, well written, whether it is set or not."""
+    at = 0
+    while (match := _START.search(text, at)) is not None:
+        at = match.end()
+        if match[0] == "$${":
+            continue
+        end = text.find("}", at)
+        if end < 0:
+            return False
+        if _BODY.fullmatch(text, at, end):
+            return True
+        at = end + 1
+    return False
+
+
 def expand(text: str, variables: Variables, *, budget: Budget | None = None, mask: bool = False) -> Expansion:
     """Put variables into text. What is put in is not looked at again.
 

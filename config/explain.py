@@ -19,11 +19,12 @@ from config.merge import Place, find
 from config.realise import Realised
 from config.resolve import Fault
 from config.schema import FleetConfig
-from config.sections.talk import RESPOND
+from config.sections.talk import respond_advice
 from config.vocabulary import TOKEN_PATTERN, Secret
 
 MAX_QUOTE_CHARS = 40
 
+_RESPOND = ("groups", "respond")
 _TOKEN = re.compile(TOKEN_PATTERN)
 _PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
 
@@ -165,9 +166,8 @@ def _found(value: Any) -> str:
 
 def _advice(key: Key, found: Any) -> str:
     words = _words(key)
-    if words and isinstance(found, str):
-        near = get_close_matches(found.lower(), words, n=1)
-        return f"did you mean {words[near[0]]}?" if near else ""
+    if isinstance(found, str) and (words or key.path == _RESPOND):
+        return _meant(words, found) if words else respond_advice(found)
     if key.item is not None and isinstance(found, dict):
         return f"write it with two brackets, [[{key.dotted}]]"
     if key.kind is bool and str(found).lower() in {"true", "false", "0", "1", "yes", "no"}:
@@ -179,13 +179,18 @@ def _advice(key: Key, found: Any) -> str:
     return ""
 
 
+def _meant(words: Mapping[str, str], found: str) -> str:
+    near = get_close_matches(found.lower(), words, n=1)
+    return f"did you mean {words[near[0]]}?" if near else ""
+
+
 def _words(key: Key) -> Mapping[str, str]:
     """Return the words a key takes, by how they are written small; empty when it takes others too."""
     if key.path == ("time_zone",):
         from zoneinfo import available_timezones  # on use: it reads the names of 600 files
 
         return {name.lower(): name for name in sorted(available_timezones())}
-    return {word.lower(): word for word in (RESPOND if key.path == ("groups", "respond") else key.choices)}
+    return {word.lower(): word for word in key.choices}
 
 
 def _is_list_of_tables(path: KeyPath) -> bool:

@@ -14,6 +14,7 @@ from config.build import Built, Shared, build_bot, problems_of
 from config.checks import contested
 from config.errors import ConfigError, Problem
 from config.files import BOTS_DIR, Signature, Source, bad_name, bot_files, is_folder, is_toml_name, signature_at
+from config.mapping import Foundation
 from config.references import signatures
 from config.resolve import Fault
 from config.shared import SharedFiles
@@ -80,6 +81,10 @@ class Loader:
             self._look_at(hint, rebuild_all=renew_secrets or rebuilt)
         self._loaded = True
         return self._snapshot()
+
+    def foundation(self) -> Foundation:
+        """Return what bots that are no file's stand on in this folder: what its files did at the last load."""
+        return Foundation.over(self._shared.current)
 
     def attempt(self, bot_id: str, text: str) -> tuple[BotSpec | None, tuple[Problem, ...]]:
         """Return what a text would be in place of a bot's file, and all that is wrong with it. Changes nothing.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, Final
 
 from config.bounds import MAX_LEVELS, TOO_DEEP_HINT
@@ -47,6 +48,8 @@ class Environment:
     source: Source | None = None
     others: tuple[str, ...] = ()
     broken: bool = False
+    choose: str = "choose one with --env, BOTDECK_ENV or environment in [fleet]"
+    """What to do when a resource is asked for and none is chosen."""
 
     @property
     def types(self) -> dict[str, dict[str, Any]]:
@@ -56,8 +59,9 @@ class Environment:
 
     @property
     def where(self) -> str:
-        """The file's name for messages."""
-        return f"environments/{self.name}.toml"
+        """Its file for messages, or what else it was made of."""
+        path = self.source.path if self.source else Path("environments", f"{self.name}.toml")
+        return f"{path.parent.name}/{path.name}".lstrip("/")
 
 
 @dataclass(slots=True)
@@ -75,7 +79,7 @@ class Resolver:
 
     def layer(self, name: LayerName, source: Source, prefix: tuple[str, ...], data: Values) -> Layer:
         """Return the layer of a file's table, resources taken in."""
-        if '"$re' not in source.text and "'$re" not in source.text:
+        if source.text and '"$re' not in source.text and "'$re" not in source.text:
             return Layer(name, source, prefix, data, data)
         grafts: dict[TablePath, Layer] = {}
         values, plain = self._table(data, (), Layer(name, source, prefix, data, data), grafts)
@@ -162,7 +166,7 @@ class Resolver:
             others = (
                 f"there are: {_listing(environment.others)}" if environment.others else "make environments/<name>.toml"
             )
-            hint = f"choose one with --env, BOTDECK_ENV or environment in [fleet]; {others}"
+            hint = f"{environment.choose}; {others}"
             self._fault(layer, (*at, RESOURCE), f'"{name}" is looked for in an environment, but none is chosen', hint)
             return None
         names = environment.types.get(kind)

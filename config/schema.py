@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator
 
 from config.sections.access import AccessSection, LimitsSection, MediaSection
+from config.sections.api import ApiSection
 from config.sections.base import Listed, Section, key
 from config.sections.fleet import FleetSection, LogSection, PriceSection, RetentionSection, StartSection, StoreSection
 from config.sections.llm import FallbackSection, LlmSection, VoiceSection
@@ -18,6 +19,7 @@ from config.vocabulary import Effect
 
 __all__ = [
     "AccessSection",
+    "ApiSection",
     "BotConfig",
     "CommandSection",
     "FallbackSection",
@@ -90,4 +92,5 @@ class FleetConfig(Section):
     store: StoreSection = StoreSection()
     log: LogSection = LogSection()
     retention: RetentionSection = RetentionSection()
+    api: ApiSection = ApiSection()
     prices: Listed[PriceSection] = key("What models cost; the first that fits counts.", Effect.IN_PLACE, default=())

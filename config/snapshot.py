@@ -46,7 +46,8 @@ class BotSpec:
     """One bot, validated.
 
     digest is the SHA-256 (hex) over every effective value, the texts of secrets included: equal digests mean
-    that nothing has to be done.
+    that nothing has to be done. secrets are those of a bot that is no file's, for redaction (those of files are in
+    `Snapshot.secrets`): never print them.
     """
 
     bot_id: str
@@ -54,6 +55,7 @@ class BotSpec:
     path: Path
     digest: str
     recipe: Recipe | None = field(default=None, repr=False, compare=False)
+    secrets: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
     def origins(self) -> Mapping[str, Origin]:
         """Return dotted key → where its value came from, for every key of the schema. Computed when asked."""

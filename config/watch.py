@@ -16,8 +16,8 @@ import anyio
 from config.files import BOTS_DIR, DOTENV_FILE, ENVIRONMENTS_DIR, FLEET_FILE, is_toml_name
 
 DEBOUNCE_MS: Final = 50
-STEP_MS: Final = 10
-PULSE_MS: Final = 200
+STEP_MS: Final = 20
+PULSE_MS: Final = 500
 """How often it is looked whether the watched files and folders are still the same ones."""
 
 SINGLES: Final = (FLEET_FILE, DOTENV_FILE)

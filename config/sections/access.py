@@ -80,9 +80,15 @@ class LimitsSection(Section):
     """`[limits]`: how much of the fleet one bot may take, one person of the bot, one turn of its tools."""
 
     max_open_updates: int = key(
-        "Inbox back-pressure: polling waits above it.", Effect.IN_PLACE, "updates", default=1000, ge=1
+        "Inbox back-pressure: polling waits above it. As many questions of programs may be open; more are refused.",
+        Effect.IN_PLACE,
+        "updates",
+        default=1000,
+        ge=1,
     )
-    max_lanes: int = key("Turns at once.", Effect.IN_PLACE, "turns", default=32, ge=1)
+    max_lanes: int = key(
+        "Turns at once: of the channel, and as many of programs.", Effect.IN_PLACE, "turns", default=32, ge=1
+    )
     tool_rounds: int = key(
         "How often the model may call tools before it has to answer.",
         Effect.NEXT_TURN,
@@ -96,6 +102,13 @@ class LimitsSection(Section):
         "How much of a tool's result the model is told.", Effect.NEXT_TURN, "characters", default=8000, ge=100
     )
     tools_at_once: int = key("Calls of one turn made side by side.", Effect.NEXT_TURN, "calls", default=4, ge=1, le=32)
+    client_per_min: int = key(
+        "Questions of one client asked over the API or by a program; 0 = any number.",
+        Effect.NEXT_TURN,
+        "1/min",
+        default=0,
+        ge=0,
+    )
     user_per_min: int = key("Messages of one person; 0 = any number.", Effect.NEXT_TURN, "1/min", default=0, ge=0)
     chat_per_min: int = key("Messages of one chat; 0 = any number.", Effect.NEXT_TURN, "1/min", default=0, ge=0)
     bot_per_min: int = key("Messages of all chats; 0 = any number.", Effect.NEXT_TURN, "1/min", default=0, ge=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -10,16 +11,27 @@ from pydantic import AfterValidator, Field
 from config.sections.base import Listed, Section, key
 from config.vocabulary import Effect
 
-RESPOND = ("mention", "reply", "all", "every:N")
-_EVERY = re.compile(r"every:([1-9]\d{0,5})")
+RESPOND = ("mention", "reply", "all")
+_EVERY = re.compile(r"every:([1-9]\d{0,5})", re.ASCII)
 
 
 def respond_rule(text: str) -> str:
     """Return text when it says when to answer in a group. Raises ValueError otherwise."""
     every = _EVERY.fullmatch(text)
-    if text not in RESPOND[:-1] and not (every and int(every[1]) >= 2):
+    if text not in RESPOND and not (every and int(every[1]) >= 2):
         raise ValueError("mention, reply, all or every:N")
     return text
+
+
+def respond_advice(text: str) -> str:
+    """Return what to write in place of a rule that is none; "" when nobody can tell."""
+    text = text.strip().lower()
+    if re.fullmatch(r"every:?\s*0*1?|always|everything|any", text):
+        return 'to answer every message, write "all"'
+    if "every" in text:
+        return 'every tenth message is "every:10"'
+    near = get_close_matches(text, RESPOND, n=1)
+    return f'did you mean "{near[0]}"?' if near else ""
 
 
 class PromptsSection(Section):
@@ -151,6 +163,6 @@ class GroupsSection(Section):
         "mention (a reply to the bot is one too), reply, all, or every:N messages.",
         Effect.NEXT_TURN,
         default="mention",
-        allowed='"mention" or "reply" or "all" or "every:N", N 2 or more',
+        allowed='"mention" or "reply" or "all" or "every:N", N from 2 to 999999',
         example='"every:10"',
     )
