@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from store.reader import Reader
 
@@ -17,6 +17,15 @@ _GROW: Final = (
     " user_id = CASE WHEN turns THEN user_id ELSE excluded.user_id END,"
     " channel = CASE WHEN turns THEN channel ELSE excluded.channel END RETURNING last_seq"
 )
+_COLUMNS: Final = "client_id, conversation_id, user_id, channel, last_seq, turns, created_ms, updated_ms"
+_ORDER: Final = "updated_ms DESC, client_id, conversation_id"
+_SAID: Final = (
+    "EXISTS (SELECT 1 FROM messages m WHERE m.bot_id = c.bot_id AND m.client_id = c.client_id"
+    " AND m.conversation_id = c.conversation_id AND m.content LIKE ? ESCAPE '\\')"
+)
+
+Place = tuple[int, str, str]
+"""Where a conversation stands among those last spoken in: (updated_ms, client_id, conversation_id)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +68,41 @@ class Conversations:
         self._bot_id = bot_id
         self._reader = reader
 
-    async def recent(self, limit: int = 50, *, before_ms: int = 0, search: str = "") -> list[Conversation]:
-        """Return conversations, last spoken in first: before a moment (0: now), and with a text somewhere in them."""
-        wanted = "updated_ms < ?" if before_ms else "? = 0"
+    async def recent(
+        self,
+        limit: int = 50,
+        *,
+        before_ms: int = 0,
+        search: str = "",
+        client_id: str | None = None,
+        behind: Place | None = None,
+    ) -> list[Conversation]:
+        """Return conversations, last spoken in first: before a moment (0: now), and with a text somewhere in them.
+
+        client_id: of this tenant only. behind: those that come after the one at this place, so that pages neither repeat nor
+        miss one that has not been spoken in meanwhile.
+        """
+        wanted, asked = ["bot_id = ?"], list[Any]([self._bot_id])
+        if before_ms:
+            wanted.append("updated_ms < ?")
+            asked.append(before_ms)
+        if client_id is not None:
+            wanted.append("client_id = ?")
+            asked.append(client_id)
+        if behind is not None:
+            wanted.append("(updated_ms < ? OR updated_ms = ? AND (client_id, conversation_id) > (?, ?))")
+            asked += (behind[0], *behind)
         if search:
-            wanted += (
-                " AND EXISTS (SELECT 1 FROM messages m WHERE m.bot_id = c.bot_id AND m.client_id = c.client_id"
-                " AND m.conversation_id = c.conversation_id AND m.content LIKE ? ESCAPE '\\')"
-            )
-        sql = (
-            "SELECT client_id, conversation_id, user_id, channel, last_seq, turns, created_ms, updated_ms"
-            f" FROM conversations c WHERE bot_id = ? AND {wanted} ORDER BY updated_ms DESC LIMIT ?"
-        )
-        asked = (self._bot_id, before_ms, *((contained(search),) if search else ()), limit)
-        return [Conversation(*row) for row in await self._reader.fetch(sql, asked)]
+            wanted.append(_SAID)
+            asked.append(contained(search))
+        sql = f"SELECT {_COLUMNS} FROM conversations c WHERE {' AND '.join(wanted)} ORDER BY {_ORDER} LIMIT ?"
+        return [Conversation(*row) for row in await self._reader.fetch(sql, (*asked, limit))]
+
+    async def get(self, client_id: str, conversation_id: str) -> Conversation | None:
+        """Return one conversation; None when nothing was ever said in it."""
+        sql = f"SELECT {_COLUMNS} FROM conversations WHERE bot_id = ? AND client_id = ? AND conversation_id = ?"
+        rows = await self._reader.fetch(sql, (self._bot_id, client_id, conversation_id))
+        return Conversation(*rows[0]) if rows else None
 
     async def count(self) -> int:
         """Return how many conversations there are."""

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
+from weakref import WeakValueDictionary
 
 from config.vocabulary import BOT_ID_PATTERN, FLEET, is_bot_id
 from store import backup, inspection, moving, opening, retention, transfer
@@ -61,7 +62,7 @@ class Store(Everybody):
         self._tails: Tails[StoredMessage] = Tails()
         self._known = Known()
         self._pruner = retention.Pruner(writer, reader)
-        self._partitions: dict[str, Partition] = {}
+        self._partitions: WeakValueDictionary[str, Partition] = WeakValueDictionary()
         reader.on_fault = writer.report
 
     @classmethod

@@ -16,7 +16,8 @@
 | MessagePoisoned | an update could not be understood and was set aside | update_id, error |
 | ReplySent | an answer has left | update_id, chat_id, parts, duration_s |
 | SendUncertain | a send was cut off in flight | update_id, policy |
-| TurnFailed | no answer could be had | update_id, error |
+| TurnFailed | no answer could be had, though the model is there | update_id, error |
+| ModelLost, ModelRegained | no model of a bot can be reached, or one answers again; failed messages got no answer | reason; after_s, failed |
 | ToolCalled | the model called a tool; error is empty when it went well | update_id, tool, duration_s, error |
 | ConfigApplied | a change of the files is live | keys, effect, generation |
 | ConfigRejected | a change of the files was refused; the last good one runs | problems |
@@ -161,7 +162,9 @@ class ReplySent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendUncertain(Event):
-    """A send was cut off in flight; the policy says what was done about it."""
+    """A send was cut off in flight; the policy says what was done about it: resend, skip, or frame for the beginning of an
+    answer that was being shown, which may stay beside it.
+    """
 
     update_id: int | None
     policy: str
@@ -169,10 +172,25 @@ class SendUncertain(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnFailed(Event):
-    """No answer could be had; the person got the error text."""
+    """No answer could be had; the person got the error text. update_id is None for a question no update brought."""
 
-    update_id: int
+    update_id: int | None
     error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelLost(Event):
+    """No model of a bot can be reached; what that costs is counted until one answers again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRegained(Event):
+    """A model of a bot answers again; failed is how many messages got no answer for it."""
+
+    after_s: float
+    failed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

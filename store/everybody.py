@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Final
 
 from config.vocabulary import FLEET
-from store import bots, journal, logs, metrics, opening, retention, usage
+from store import bots, journal, logs, metrics, opening, registrations, retention, usage
 from store.bots import SELECT, BotState, state_of
 from store.ids import bots_in
+from store.keys import ApiKeys
 from store.reader import Reader
 from store.writer import Writer
 
@@ -25,6 +26,7 @@ class Everybody:
         self._writer = writer
         self._reader = reader
         self._bounds = retention.Bounds(writer, reader)
+        self.keys = ApiKeys(writer, reader)
 
     async def bot_ids(self) -> list[str]:
         """Return every bot that has rows in any table, in order; the fleet's own rows are left out."""
@@ -64,9 +66,21 @@ class Everybody:
         """Return events of all bots, oldest first, as `Partition.events.tail` does for one."""
         return await journal.tail_of_fleet(self._reader, limit, after_id, kinds, since_ms)
 
+    async def tail_logs(self, limit: int = 100, after_id: int = 0, *, min_level: int = 0) -> list[logs.LogRow]:
+        """Return log lines of all bots, oldest first, as `Partition.logs.tail` does for one."""
+        return await logs.tail_of_fleet(self._reader, limit, after_id, min_level)
+
     async def spent_since(self, since_ms: int) -> list[usage.Spent]:
         """Return what every bot spent since a moment, per provider and model."""
         return await usage.spent_since(self._reader, since_ms)
+
+    async def registered(self, query: registrations.Query) -> list[registrations.RegistrationRow]:
+        """Return the newest registration of the bots a query asks for."""
+        return await registrations.newest(self._reader, query)
+
+    async def count_registered(self, query: registrations.Query) -> int:
+        """Return how many bots a query asks for, whatever its limit and offset."""
+        return await registrations.count(self._reader, query)
 
     async def append_events(self, rows: Sequence[journal.NewEvent]) -> None:
         """Append events of any bots in one transaction."""

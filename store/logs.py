@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from store.ids import FOR_EVER_MS, Ids
+from store.ids import FOR_EVER_MS, Ids, bots_in
 from store.reader import Reader
 from store.texts import storable
 
@@ -15,6 +15,11 @@ _INSERT: Final = "INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?, ?)"
 _COLUMNS: Final = "log_id, bot_id, at_ms, level, logger, text, exception"
 _MATCH: Final = "log_id > ? AND log_id >= ? AND log_id < ? AND at_ms >= ? AND at_ms < ? AND level >= ? ORDER BY log_id {order} LIMIT ?"
 _TAIL: Final = f"SELECT {_COLUMNS} FROM logs WHERE bot_id = ? AND {_MATCH}"
+_TAIL_ALL: Final = (
+    f"{bots_in('logs')} SELECT l.{_COLUMNS.replace(', ', ', l.')} FROM here CROSS JOIN logs l"
+    " WHERE l.bot_id = here.bot_id AND l.log_id IN"
+    f" (SELECT log_id FROM logs t WHERE t.bot_id = here.bot_id AND {_MATCH}) ORDER BY l.log_id {{order}} LIMIT ?"
+)
 
 NewLog = tuple[str, int, int, str, str, str]
 """(bot_id, at_ms, level, logger, text, exception)."""
@@ -60,9 +65,24 @@ class Logs:
 
         The last `limit` of them; with after_id the first `limit` behind it, so that a follower misses none.
         """
-        sql = _TAIL.format(order="ASC" if after_id else "DESC")
-        end_ms = before_ms or FOR_EVER_MS
-        # Ids run ahead of the clock where many came at once: the bound by id is a second wider than that by time.
-        asked = (self._bot_id, after_id, since_ms * 1000, (end_ms + 1000) * 1000, since_ms, end_ms, min_level, limit)
-        rows = await self._reader.fetch(sql, asked)
-        return [LogRow(*row) for row in (rows if after_id else reversed(rows))]
+        sql, asked = _asked(_TAIL, limit, after_id, since_ms, before_ms, min_level)
+        return _rows(await self._reader.fetch(sql, (self._bot_id, *asked)), after_id)
+
+
+async def tail_of_fleet(reader: Reader, limit: int, after_id: int, min_level: int) -> list[LogRow]:
+    """Return lines of all bots, as `Logs.tail` does for one."""
+    sql, asked = _asked(_TAIL_ALL, limit, after_id, 0, 0, min_level)
+    return _rows(await reader.fetch(sql, (*asked, limit)), after_id)
+
+
+def _asked(
+    sql: str, limit: int, after_id: int, since_ms: int, before_ms: int, min_level: int
+) -> tuple[str, tuple[int, ...]]:
+    end_ms = before_ms or FOR_EVER_MS
+    # Ids run ahead of the clock where many came at once: the bound by id is a second wider than that by time.
+    asked = (after_id, since_ms * 1000, (end_ms + 1000) * 1000, since_ms, end_ms, min_level, limit)
+    return sql.format(order="ASC" if after_id else "DESC"), asked
+
+
+def _rows(rows: list[tuple[Any, ...]], after_id: int) -> list[LogRow]:
+    return [LogRow(*row) for row in (rows if after_id else reversed(rows))]

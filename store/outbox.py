@@ -98,6 +98,11 @@ def add(
     return given
 
 
+def count_doubt(connection: sqlite3.Connection, bot_id: str, now_ms: int) -> None:
+    """Count a send in doubt for its bot, within a write job."""
+    connection.execute(_AMBIGUOUS_BOT, (bot_id, now_ms, now_ms))
+
+
 class Outbox:
     """The ledger of one bot. Changing a send that is finished, or gone, changes nothing and is no error."""
 
@@ -158,6 +163,6 @@ class Outbox:
 
         def job(connection: sqlite3.Connection) -> None:
             if connection.execute(_AMBIGUOUS, (*end, self._bot_id, outbox_id)).rowcount:
-                connection.execute(_AMBIGUOUS_BOT, (self._bot_id, now_ms, now_ms))
+                count_doubt(connection, self._bot_id, now_ms)
 
         await self._writer.write(job)

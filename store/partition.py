@@ -31,7 +31,7 @@ class Partition:
     """All rows of one bot. Made by `Store.partition`; cheap, holds nothing but its parts."""
 
     __slots__ = (
-        "_tails", "_writer", "access", "bot_id", "chats", "conversations", "events", "logs", "marks", "messages", "metrics",
+        "__weakref__", "_tails", "_writer", "access", "bot_id", "chats", "conversations", "events", "logs", "marks", "messages", "metrics",
         "outbox", "profiles", "registrations", "state", "summaries", "updates", "usage",
     )  # fmt: skip
 

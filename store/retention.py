@@ -32,6 +32,9 @@ DAY_MS: Final = 86_400_000
 KEPT_WITH_THE_BOT: Final = frozenset({"access", "bots", "meta", "pairing_codes", "registrations"})
 """Tables whose rows live until their bot is removed: a few rows per bot each, and whom the operator admitted or shut out."""
 
+OF_THE_FLEET: Final = frozenset({"api_keys"})
+"""Tables no bot has rows in; theirs are kept, revoked keys too, as what happened names them."""
+
 WITH_MESSAGES: Final = frozenset({"conversations", "summaries", "profiles", "chats"})
 """Tables that are kept as long as messages are."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from store.ids import Ids
+from store.outbox import count_doubt
 from store.reader import Reader
 from store.texts import storable
 from store.writer import Writer
@@ -34,6 +35,7 @@ _OPEN: Final = (
     "SELECT update_id, lane, payload, received_ms, attempts, arrival, preview_id FROM updates"
     " WHERE bot_id = ? AND outcome IS NULL ORDER BY arrival LIMIT ?"
 )
+_PREVIEW: Final = "UPDATE updates SET preview_id = ? WHERE bot_id = ? AND update_id = ? AND outcome IS NULL"
 _COUNT: Final = "SELECT count(*) FROM updates WHERE bot_id = ? AND outcome IS NULL"
 _RECENT: Final = (
     "SELECT update_id, lane, payload, received_ms, finished_ms, outcome, error FROM updates"
@@ -52,7 +54,9 @@ class NewUpdate:
 
 @dataclass(frozen=True, slots=True)
 class OpenUpdate:
-    """An update not yet finished; preview_id is the message its answer was shown in while it was written."""
+    """An update not yet finished; preview_id is the message its answer was shown in while it was written, 0 for one that
+    was on its way, None for none.
+    """
 
     update_id: int
     lane: str
@@ -152,10 +156,21 @@ class Updates:
         return await self._writer.write(job)
 
     async def preview(self, update_id: int, message_id: int | None) -> None:
-        """Note the message in which the answer to an open update is being shown; None when it is no more."""
-        sql = "UPDATE updates SET preview_id = ? WHERE bot_id = ? AND update_id = ? AND outcome IS NULL"
+        """Note the message in which the answer to an open update is being shown: 0 while it is on its way, None = none."""
         row = (message_id, self._bot_id, update_id)
-        await self._writer.write(lambda connection: connection.execute(sql, row).rowcount)
+        await self._writer.write(lambda connection: connection.execute(_PREVIEW, row).rowcount)
+
+    async def preview_in_doubt(self, update_id: int, now_ms: int) -> bool:
+        """Count a message that was on its way (`preview` 0) as a send in doubt; False when none was. Counted once."""
+        row, bot_id = (None, self._bot_id, update_id), self._bot_id
+
+        def job(connection: sqlite3.Connection) -> bool:
+            if not connection.execute(f"{_PREVIEW} AND preview_id = 0", row).rowcount:
+                return False
+            count_doubt(connection, bot_id, now_ms)
+            return True
+
+        return await self._writer.write(job)
 
     async def finished(self, outcome: str | None = None, limit: int = 50) -> list[FinishedUpdate]:
         """Return updates by id, highest first, open ones included; only those of one outcome when given."""

@@ -104,14 +104,19 @@ class UsageRows:
         self._bot_id = bot_id
         self._reader = reader
 
-    async def sums(self, by: str, since_ms: int = 0) -> list[UsageSum]:
-        """Return sums since a moment by day (quarter hours, to be added up), chat, user or model, in order of the key."""
+    async def sums(self, by: str, since_ms: int = 0, *, client_id: str | None = None) -> list[UsageSum]:
+        """Return sums since a moment by day (quarter hours, to be added up), chat, user or model, in order of the key.
+
+        client_id: of this tenant only.
+        """
+        tenant, asked = ("", ()) if client_id is None else (" AND client_id = ?", (client_id,))
         sql = (
             f"SELECT CAST({_KEYS[by]} AS TEXT), count(*), sum(input_tokens), sum(output_tokens), sum(cached_tokens),"
             " sum(cost_nano), count(*) - count(cost_nano) FROM usage"
-            f" WHERE bot_id = ? AND usage_id >= ? AND at_ms >= ? GROUP BY {_KEYS[by]} ORDER BY 1"
+            f" WHERE bot_id = ? AND usage_id >= ? AND at_ms >= ?{tenant} GROUP BY {_KEYS[by]} ORDER BY 1"
         )
-        return [UsageSum(*row) for row in await self._reader.fetch(sql, (self._bot_id, since_ms * 1000, since_ms))]
+        rows = await self._reader.fetch(sql, (self._bot_id, since_ms * 1000, since_ms, *asked))
+        return [UsageSum(*row) for row in rows]
 
     async def of_updates(self, update_ids: Sequence[int]) -> dict[int, Tokens]:
         """Return update_id → what its turn took, of the newest 1,000 turns; those not found are left out."""
