@@ -12,6 +12,10 @@ MAX_CHATS: Final = 1024
 """Chats remembered; beyond it the one told longest ago is forgotten."""
 
 
+KEPT: Final = 4096
+"""Bots whose apologies outlive their worker; beyond it the one that was started longest ago is forgotten."""
+
+
 class Apologies:
     """One apology per chat and hour, however many messages stay without an answer; after an answer the next one counts anew."""
 
@@ -36,3 +40,19 @@ class Apologies:
         """Note that a chat has got an answer."""
         if self._told:
             self._told.pop(lane, None)
+
+
+class AllApologies:
+    """Those of all bots, so that a bot made anew, after an edit say, tells nobody again."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._kept: dict[str, Apologies] = {}
+
+    def of(self, bot_id: str) -> Apologies:
+        """Return those of a bot whose worker begins."""
+        found = self._kept.pop(bot_id) if bot_id in self._kept else Apologies(self._now)
+        self._kept[bot_id] = found
+        if len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
+        return found

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 from config.vocabulary import Condition
+from workers.chat.question import Question
 from workers.preview import Preview
+from workers.sender import Sender
 from workers.shift import Shift
+from workers.shown import Shown
 from workers.typist import Typist
 
 if TYPE_CHECKING:
+    from config.snapshot import BotSpec
+    from workers.channels.base import Incoming
     from workers.chat.engine import Answer
     from workers.turn import Turn
-
-logger = logging.getLogger(__name__)
 
 OUTAGE_S: Final = 5.0
 LONGEST_OUTAGE_S: Final = 15.0
@@ -24,10 +26,11 @@ LONGEST_OUTAGE_S: Final = 15.0
 class Conversing:
     """Asks the models of one bot."""
 
-    __slots__ = ("_shift", "_typist")
+    __slots__ = ("_sender", "_shift", "_typist")
 
-    def __init__(self, shift: Shift, typist: Typist) -> None:
+    def __init__(self, shift: Shift, typist: Typist, sender: Sender) -> None:
         self._shift = shift
+        self._sender = sender
         self._typist = typist
 
     async def answer(self, turn: Turn) -> Answer | None:
@@ -51,13 +54,14 @@ class Conversing:
     async def _ask(self, turn: Turn) -> Answer:
         shift, services, preview = self._shift, self._shift.services, self._preview(turn)
         services.prices.warm(turn.spec.config.llm.provider)
-        self._typist.begin(turn.update_id, turn.incoming.lane, preview)
+        question = question_of(turn.spec, turn.incoming)
+        underway = self._typist.begin(turn.update_id, turn.incoming.lane, question.client_id, preview)
         try:
             # A store that cannot be read is met before the model is asked, so asking again costs nothing twice.
             return await services.insist(
                 lambda: services.engine.answer(
-                    turn.spec, shift.partition, turn.incoming, self._report, shift.places, preview,
-                    images=turn.images, model=turn.model,
+                    turn.spec, shift.partition, question, self._report, shift.places, preview,
+                    images=turn.images, model=turn.model, hears=underway,
                 )
             )  # fmt: skip
         finally:
@@ -70,20 +74,32 @@ class Conversing:
         how = turn.spec.config.reply.stream
         if how == "off":
             return None
-        services, updates, item = self._shift.services, self._shift.partition.updates, turn.item
-
-        async def keep(message_id: int) -> None:
-            item.preview_id = message_id
-            await services.insist(lambda: updates.preview(item.update_id, message_id))
-
+        shown = Shown(self._shift, self._sender, turn.item)
         return Preview(
-            self._shift.channel, turn.incoming.lane, turn.update_id, how, keep,
-            private=turn.incoming.chat_type == "private", message_id=item.preview_id, reply_to=turn.reply_to,
+            self._shift.channel, turn.incoming.lane, turn.update_id, how, shown,
+            private=turn.incoming.chat_type == "private", message_id=turn.item.preview_id, reply_to=turn.reply_to,
         )  # fmt: skip
 
     def _report(self, condition: Condition, status: bool, reason: str) -> None:
-        conditions = self._shift.conditions
-        before = conditions.get(condition)
-        if conditions.set(condition, status, reason) and not (status and before is None):
-            text = "the model answers again" if status else f"the model is out of reach: {reason}"
-            logger.log(logging.INFO if status else logging.WARNING, text)
+        shift, absences = self._shift, self._shift.services.absences
+        if status:
+            absences.answered(shift.bot_id)
+        else:
+            absences.away(shift.bot_id, shift.services.redact(reason))
+        shift.conditions.set(condition, status, reason)
+
+
+def question_of(spec: BotSpec, incoming: Incoming) -> Question:
+    """Return a message of a channel as the engine is asked it."""
+    user_id = "" if incoming.user_id is None else str(incoming.user_id)
+    read_chars = spec.config.media.max_document_chars if incoming.attachments else 0
+    conversation_id = incoming.lane.conversation_id
+    return Question(
+        incoming.text,
+        spec.config.client_id,
+        conversation_id,
+        user_id,
+        incoming.user_name,
+        incoming.update_id,
+        read_chars,
+    )

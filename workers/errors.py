@@ -16,11 +16,17 @@ FleetError
 │   ├── ProviderTimeout       the call took longer than allowed: worth another try
 │   └── ProviderRefused       bad key, unknown model: trying again is useless
 │       └── RequestRefused    this request alone: the server is there, the next message may be answered
-├── RateLimitError            a person, a chat or a bot is asked too often; retry_after_s
+├── TurnFailedError           the model could not answer a question; nothing of it is stored
+├── RateLimitError            a client, a person, a chat or a bot is asked too often; retry_after_s
+│   └── QueueFull             too many questions wait already
+├── BotClosed                 the bot answers nobody any more: it was removed, or its manager was closed
+├── LoaderUnusable            a loader of configurations gave something that is none
 ├── MediaFailed               a file that came with a message cannot be understood
 ├── ToolFailed                a tool gave no result; the message is told to the model
 ├── BotInvalid                the bot cannot run until its configuration or the world changes
 ├── NoSuchBot                 no bot of that id
+│   └── UnknownBot            none is registered under it, or it is deactivated; a KeyError too
+├── UnknownVersion            a registration has no version of that number; a KeyError too
 └── WrongPhase                what was asked makes no sense in the bot's phase
 """
 
@@ -106,8 +112,21 @@ class RequestRefused(ProviderRefused):
     """The server is there and refuses this one request (too long, filtered); others may be answered."""
 
 
+class TurnFailedError(FleetError):
+    """A question could not be answered; nothing of it is stored. The message holds no secret.
+
+    text is what a person may be told (`[reply] error_text`); away says that the model is out of reach, so that the next
+    question would fare no better.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, text: str = "", away: bool = False) -> None:
+        super().__init__(message, hint)
+        self.text = text
+        self.away = away
+
+
 class RateLimitError(FleetError):
-    """More was asked than a bot's limits allow. scope: user, chat or bot, whose limit it is."""
+    """More was asked than a bot's limits allow. scope: client, user, chat or bot, whose limit it is."""
 
     def __init__(self, scope: str, per_min: int, retry_after_s: float) -> None:
         super().__init__(
@@ -116,6 +135,25 @@ class RateLimitError(FleetError):
         )
         self.scope = scope
         self.retry_after_s = retry_after_s
+
+
+class QueueFull(RateLimitError):
+    """Too many questions wait already. scope: chat or bot, whose questions they are."""
+
+    def __init__(self, scope: str, most: int, retry_after_s: float = 1.0) -> None:
+        FleetError.__init__(
+            self, f"{most} questions of one {scope} wait already", "wait for an answer before asking on"
+        )
+        self.scope = scope
+        self.retry_after_s = retry_after_s
+
+
+class BotClosed(FleetError):
+    """The bot answers nobody any more; get it anew from where it came from."""
+
+
+class LoaderUnusable(FleetError):
+    """A loader of configurations gave something that is none."""
 
 
 class MediaFailed(FleetError):
@@ -138,6 +176,16 @@ class BotInvalid(FleetError):
 
 class NoSuchBot(FleetError):
     """No bot of that id."""
+
+    exit_code = 4
+
+
+class UnknownBot(NoSuchBot, KeyError):
+    """No bot is registered under that id, or it is deactivated."""
+
+
+class UnknownVersion(FleetError, KeyError):
+    """A registration has no version of that number."""
 
     exit_code = 4
 

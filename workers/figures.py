@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from datetime import UTC, datetime, time
+from itertools import islice
 from typing import Final
 
 from config.vocabulary import FLEET
@@ -20,6 +21,8 @@ PER_MINUTE: Final = 60 // QUARTER_S
 FIVE_MINUTES_S: Final = 300
 FIVES: Final = 12
 """An hour of errors, to five minutes."""
+KEPT: Final = 50_000
+"""Bots whose figures are held; beyond it those first seen longest ago are forgotten."""
 DAY_AND_A_HALF_S: Final = 129_600
 """From a midnight into the middle of the next day, however long a clock change makes the first."""
 
@@ -126,6 +129,8 @@ class Figures:
         bot = self._bots.get(bot_id)
         if bot is None:
             bot = self._bots[bot_id] = _Bot()
+            if len(self._bots) > KEPT:
+                del self._bots[next(islice(self._bots, 1, None))]  # the first one is the fleet
         return bot
 
     def _begin_day(self) -> None:

@@ -15,6 +15,7 @@ from store.events import KINDS, Event
 from store.journal import NewEvent
 from workers.bus import Bus
 from workers.clock import Clock
+from workers.finishing import finished
 from workers.redaction import Redactor
 
 INTERVAL_S: Final = 0.25
@@ -84,9 +85,13 @@ class EventJournal:
             await self._store.wait_healthy()
 
     async def flush(self) -> bool:
-        """Write down all that was published before; False when the store refuses (nothing is lost)."""
+        """Write down all that was published before; False when the store refuses (nothing is lost).
+
+        Cancelled, it goes on when all is written.
+        """
         async with self._turn:
-            return await self._write()
+            # A batch that may or may not be written would be written twice.
+            return await finished(self._write())
 
     async def close(self) -> None:
         """Stop listening and write down what is left, if the store takes it."""
@@ -100,8 +105,7 @@ class EventJournal:
             if not self._unwritten:
                 self._unwritten = [row_of(event, self._redact) for event in self._subscription.take(BATCH)]
             try:
-                with anyio.CancelScope(shield=True):  # a batch that may or may not be written would be written twice
-                    await self._store.append_events(self._unwritten)
+                await self._store.append_events(self._unwritten)
             except StoreError:
                 return False
             self._unwritten = []

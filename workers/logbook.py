@@ -28,6 +28,19 @@ from workers.repeats import WINDOW_S, Repeats
 
 current_bot: ContextVar[str] = ContextVar("current_bot", default=FLEET)
 
+
+class RequestMark:
+    """What the lines of a request are named by; emptied when it has ended, as tasks it began may outlive it."""
+
+    __slots__ = ("request_id",)
+
+    def __init__(self, request_id: str) -> None:
+        self.request_id = request_id
+
+
+_NO_REQUEST: Final = RequestMark("")
+current_request: ContextVar[RequestMark] = ContextVar("current_request", default=_NO_REQUEST)
+
 CAPACITY: Final = 10_000
 """Lines kept until the store has taken them."""
 CAPACITY_CHARACTERS: Final = 16 * 1024 * 1024
@@ -71,6 +84,12 @@ class Line:
             "text": self.text,
             "exception": self.exception,
         }
+
+
+def _named(line: Line) -> Line:
+    """Return a line with the name of the request it was written on behalf of."""
+    request_id = current_request.get().request_id
+    return replace(line, text=f"{line.text} request={request_id}") if request_id else line
 
 
 def visible(text: str) -> str:
@@ -129,7 +148,7 @@ class Logbook(logging.Handler):
             line = self._line(record)
             self._settle(line.at)
             if self._repeats.allows((line.bot_id, line.logger, line.text, line.exception), line, line.at):
-                self._spread(line)
+                self._spread(_named(line))
         except Exception:  # noqa: BLE001 (whoever logs must not fail for it: a text may come from any __str__)
             self._confess(record)
 

@@ -2,7 +2,7 @@
 
 | name | kind | says |
 |---|---|---|
-| messages | counter | updates committed to the inbox |
+| messages | counter | updates committed to the inbox, and questions of programs |
 | replies | counter | answers that have left as a whole |
 | errors | counter | turns without an answer |
 | tokens_in, tokens_out | counter | tokens as the provider counts them |
@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import deque
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -41,9 +42,13 @@ PERCENTILES: Final = frozenset({"turn_s", "model_s"})
 CAPACITY: Final = 200_000
 """Rows kept while the store refuses them; beyond it the oldest are dropped and counted."""
 
+KEPT: Final = 50_000
+"""Names of which measurements are kept for percentiles; beyond it those first measured longest ago are forgotten."""
 CHUNK: Final = 500
 """Rows of one write: the commits of turns wait behind it for a few milliseconds only."""
 
+
+_NOTHING: Final[Mapping[str, float]] = {}
 
 GROWTH: Final = 1.25
 """A bucket of a histogram ends a quarter higher than the one before: percentiles read off it are at most so much too high."""
@@ -54,6 +59,11 @@ _SMALLEST_S: Final = 0.001
 @lru_cache(maxsize=512)
 def _bucket_name(name: str, number: int) -> str:
     return f"{name}#{number}"
+
+
+@lru_cache(maxsize=8)
+def _count_name(name: str) -> str:
+    return f"{name}.count"
 
 
 def bucket(name: str, value: float) -> str:
@@ -115,7 +125,7 @@ class _Recent:
 class Metrics:
     """Roll-ups of all bots: a handful of names per bot, one row a minute and name. `lost` counts rows dropped."""
 
-    __slots__ = ("_clock", "_closed", "_recent", "_rolls", "figures", "lost")
+    __slots__ = ("_clock", "_closed", "_recent", "_rolls", "_totals", "figures", "lost")
 
     def __init__(self, clock: Clock) -> None:
         self.lost = 0
@@ -124,10 +134,12 @@ class Metrics:
         self._rolls: dict[tuple[str, str], _Roll] = {}
         self._closed: deque[NewMetric] = deque()
         self._recent: dict[tuple[str, str], _Recent] = {}
+        self._totals: dict[str, dict[str, float]] = {}
 
     def count(self, bot_id: str, name: str, amount: int = 1) -> None:
         """Add to a counter."""
         self._add((bot_id, name), amount, float(amount))
+        self._sum(bot_id, name, amount)
         if name == "messages":
             self.figures.message(bot_id, amount)
         elif name == "errors":
@@ -146,13 +158,31 @@ class Metrics:
         key = (bot_id, name)
         self._add(key, 1, value)
         if name in PERCENTILES:
+            self._sum(bot_id, name, value)
+            self._sum(bot_id, _count_name(name), 1)
             self._add((bot_id, bucket(name, value)), 1, value)
             recent = self._recent.get(key)
             if recent is None:
                 recent = self._recent[key] = _Recent()
+                if len(self._recent) > KEPT:
+                    del self._recent[next(iter(self._recent))]
             recent.add(value)
             everybody = self._recent.setdefault((FLEET, name), _Recent())
             everybody.add(value)
+
+    def _sum(self, bot_id: str, name: str, amount: float) -> None:
+        totals = self._totals.get(bot_id)
+        if totals is None:
+            totals = self._totals[bot_id] = {}
+        totals[name] = totals.get(name, 0) + amount
+
+    def counted(self) -> set[str]:
+        """Return the bots anything was counted for since the process began."""
+        return set(self._totals)
+
+    def totals(self, bot_id: str) -> Mapping[str, float]:
+        """Return the counters of a bot since the process began; of turn_s and model_s the sum, and `NAME.count`."""
+        return self._totals.get(bot_id, _NOTHING)
 
     def _add(self, key: tuple[str, str], count: int, value: float) -> None:
         minute = int(self._clock.now() // 60)
@@ -188,6 +218,7 @@ class Metrics:
     def forget(self, bot_id: str) -> None:
         """Drop what is in memory of a bot whose rows are gone."""
         self.figures.forget(bot_id)
+        self._totals.pop(bot_id, None)
         self._rolls = {key: roll for key, roll in self._rolls.items() if key[0] != bot_id}
         self._recent = {key: recent for key, recent in self._recent.items() if key[0] != bot_id}
         self._closed = deque(row for row in self._closed if row[0] != bot_id)

@@ -33,6 +33,7 @@ from workers.worker import Worker
 if TYPE_CHECKING:
     from config.snapshot import Snapshot
     from workers.services import Services
+    from workers.underway import Underway
 
 logger = logging.getLogger(__name__)
 
@@ -212,6 +213,10 @@ class Pool(Intents):
             self._order = [self._keepers[bot_id] for bot_id in sorted(self._keepers)]
         return [status_of(keeper.record, keeper.vitals()) for keeper in self._order]
 
+    def __contains__(self, bot_id: object) -> bool:
+        """Tell whether a file of the fleet, good or bad, has this name."""
+        return bot_id in self._keepers
+
     def bot_ids(self) -> set[str]:
         """Return the bots of the fleet."""
         return set(self._keepers)
@@ -220,6 +225,11 @@ class Pool(Intents):
         """Return one bot's status. Raises NoSuchBot."""
         keeper = self._keeper(bot_id)
         return status_of(keeper.record, keeper.vitals())
+
+    def underway(self, bot_id: str) -> list[Underway]:
+        """Return the turns of a bot whose model is being asked, the oldest first. Raises NoSuchBot."""
+        worker = self._keeper(bot_id).worker
+        return worker.underway() if worker is not None else []
 
     def phases(self) -> dict[Phase, int]:
         """Return how many bots are in each phase, empty phases left out."""

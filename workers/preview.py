@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Final, Literal
 
 import anyio
 
 from workers.channels.base import Channel, Frame, Lane
-from workers.errors import ChannelError, ChannelUnreachable, RateLimited, SendRefused
+from workers.errors import ChannelError, ChannelUnreachable, RateLimited, SendRefused, SendUncertain
+from workers.shown import Ledger
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +31,9 @@ How = Literal["edit", "draft", "auto"]
 class Preview:
     """One answer under way, as its chat sees it. A listener of the model: `piece` and `restart` never wait.
 
-    By drafts, which vanish, or by a message that is edited and in the end becomes the first part of the answer. Its id is
-    kept (`keep`) as soon as it is known: a turn begun again after a crash goes on with that message, and one answer stays.
+    By drafts, which vanish, or by a message that is edited and in the end becomes the first part of the answer. What becomes
+    of it goes into the ledger: a turn begun again after a crash goes on with that message, and one answer stays; only
+    where the crash met it on its way nobody knows its number, and that is counted.
     """
 
     __slots__ = (
@@ -40,8 +41,8 @@ class Preview:
         "_closed",
         "_every_s",
         "_how",
-        "_keep",
         "_lane",
+        "_ledger",
         "_reply_to",
         "_showing",
         "_shown",
@@ -52,7 +53,7 @@ class Preview:
     )  # fmt: skip
 
     def __init__(
-        self, channel: Channel, lane: Lane, update_id: int, how: How, keep: Callable[[int], Awaitable[object]],
+        self, channel: Channel, lane: Lane, update_id: int, how: How, ledger: Ledger,
         *, private: bool, message_id: int = 0, reply_to: int = 0,
     ) -> None:  # fmt: skip
         self.message_id = message_id
@@ -62,7 +63,7 @@ class Preview:
         self._lane = lane
         self._reply_to = reply_to
         self._update_id = update_id
-        self._keep = keep
+        self._ledger = ledger
         self._every_s = EVERY_S if private else EVERY_IN_GROUPS_S
         # A message shown by an earlier run has to become the answer: no drafts beside it.
         self._how: How = how if private and not message_id else "edit"
@@ -82,6 +83,11 @@ class Preview:
         """Forget what it said: another model begins anew."""
         self._text.clear()
         self._shown = 0
+
+    @property
+    def characters(self) -> int:
+        """How much the model has said by now; added up for who asks."""
+        return sum(map(len, self._text))
 
     def due(self, now: float) -> bool:
         """Tell whether there is something new to show at a monotonic moment, and nothing under way."""
@@ -108,27 +114,37 @@ class Preview:
         pieces, text = len(self._text), "".join(self._text)[:LONGEST_FRAME]
         if not text.strip():
             return
-        draft = self._how != "edit"
+        draft_id = self._update_id if self._how != "edit" else 0
+        frame = Frame(self._lane, text, draft_id, self.message_id, self._reply_to)
         try:
-            message_id = await self._channel.show(
-                Frame(self._lane, text, self._update_id if draft else 0, self.message_id, self._reply_to)
-            )
-        except RateLimited:
-            return  # the chat's deadline is noted; the next frame shows more
+            await (self._channel.show(frame) if draft_id or self.message_id else self._begin(frame))
+        except RateLimited as error:  # the next frame shows more
+            self.next_at = max(self.next_at, self.next_at - self._every_s + error.retry_after_s)
         except SendRefused as error:
             self._refused(error)
-            return
         except ChannelUnreachable:
-            return
+            pass
         except ChannelError as error:
-            # In doubt, or the token is gone: a first frame that may be there without our knowing its id is the last one.
+            # A first frame that may be there without our knowing its number is the last one.
             logger.debug("no more frames of this answer: %s", error)
             self._closed = self._closed or not self.message_id
-            return
-        self._shown = pieces
-        if message_id and not self.message_id:
-            self.message_id = message_id
-            await self._keep(message_id)
+        else:
+            self._shown = pieces
+
+    async def _begin(self, frame: Frame) -> None:
+        """Send the message that is to become the answer. Raises what `Channel.show` does; SendUncertain without a number."""
+        await self._ledger.leaving()
+        try:
+            self.message_id = await self._channel.show(frame) or 0
+            if not self.message_id:
+                raise SendUncertain("the server gave the message no number")
+        except (RateLimited, SendRefused, ChannelUnreachable):
+            await self._ledger.stayed()
+            raise
+        except ChannelError:
+            await self._ledger.doubtful()
+            raise
+        await self._ledger.arrived(self.message_id)
 
     def _refused(self, error: SendRefused) -> None:
         """Go on by edits where the server knows no drafts; give up otherwise."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
-from config.vocabulary import Condition
 from store.errors import StoreError
 from store.events import TurnFailed
 from store.outbox import NewSend
@@ -68,20 +67,27 @@ class OpenItem:
 class Recorder:
     """Writes the turns of one bot down, and hands their sends on. Counts turns and errors."""
 
-    __slots__ = ("_sender", "_shift", "errors", "turns")
+    __slots__ = ("_shift", "errors", "sender", "turns")
 
     def __init__(self, shift: Shift, sender: Sender) -> None:
         self.turns = 0
         self.errors = 0
         self._shift = shift
-        self._sender = sender
+        self.sender = sender
 
     async def record_and_send(
-        self, record: TurnRecord, parts: Sequence[Outgoing], began: float, item: OpenItem, *others: OpenItem
+        self,
+        record: TurnRecord,
+        parts: Sequence[Outgoing],
+        began: float,
+        item: OpenItem,
+        *others: OpenItem,
+        away: bool = False,
     ) -> None:
         """Commit a turn, then send it; one answered before is left alone. began is its monotonic moment.
 
-        others are answered together with it (their ids are the record's `also`).
+        others are answered together with it (their ids are the record's `also`). away says that it failed because no
+        model could be reached, which is told for all such turns together.
 
         Waits for as long as the database refuses. A turn cancelled while it is committed is kept all the same.
         """
@@ -100,14 +106,14 @@ class Recorder:
         for other in others:
             other.done = True
         if not parts:  # nothing is to be said
-            self._count(record, update_id)
+            self._count(record, update_id, away=away)
             return
         if not ids:
             ids = await self._sends_of(update_id)
         if len(ids) != len(parts):
             return  # answered before, by the process that ended in between
-        self._count(record, update_id)
-        await self._sender.deliver(ids, parts, update_id, began)
+        self._count(record, update_id, away=away)
+        await self.sender.deliver(ids, parts, update_id, began)
 
     async def _sends_of(self, update_id: int) -> tuple[int, ...]:
         """Return the open sends of an update: a commit that was reported as failed may have happened."""
@@ -126,18 +132,19 @@ class Recorder:
                 if send.update_id == record.update_id and send.state == "attempting":
                     await partition.outbox.waiting(send.outbox_id)
 
-    def _count(self, record: TurnRecord, update_id: int) -> None:
+    def _count(self, record: TurnRecord, update_id: int, *, away: bool) -> None:
         self.turns += 1
         if record.error:
-            self._note_failure(update_id, record.error)
+            self._note_failure(update_id, record.error, away=away)
 
-    def _note_failure(self, update_id: int, error: str) -> None:
+    def _note_failure(self, update_id: int, error: str, *, away: bool) -> None:
         services, bot_id = self._shift.services, self._shift.bot_id
         self.errors += 1
-        # That the model is away is told once, when it begins, and not again with every message it costs.
-        away = self._shift.conditions.get(Condition.MODEL_REACHABLE) is False
-        logger.log(logging.INFO if away else logging.ERROR, "no answer to update %d: %s", update_id, error)
+        logger.log(logging.DEBUG if away else logging.ERROR, "no answer to update %d: %s", update_id, error)
         services.metrics.count(bot_id, "errors")
+        if away:
+            services.absences.cost(bot_id)
+            return
         services.bus.publish(TurnFailed(bot_id=bot_id, at=services.clock.now(), update_id=update_id, error=error))
 
 

@@ -6,10 +6,12 @@ import base64
 import html
 import re
 from collections.abc import Callable, Iterable, Iterator
+from threading import Lock
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from config.vocabulary import TOKEN_PATTERN, Secret
+from store.keys import KEY_PATTERN, PREFIX
 
 SHORTEST: Final = 6
 """Shorter values are no secrets: taking them out would garble every line."""
@@ -20,6 +22,7 @@ SHORTEST_ENCODED: Final = 8
 _SHAPES: Final = (
     (":", re.compile(TOKEN_PATTERN)),
     ("sk-", re.compile(r"\bsk-[\w-]{16,}")),
+    (f"{PREFIX}_", re.compile(KEY_PATTERN)),
     ("earer ", re.compile(r"(?<=earer )[\w.~+/=-]{8,}")),
 )
 """What looks like a secret, whoever's it is: (a cheap sign that it may be there, the pattern)."""
@@ -30,7 +33,12 @@ _LETTERS: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "
 _DEPTH: Final = 2
 """How many times a text may be encoded over itself: a URL within a URL, JSON within JSON."""
 
+LEARNT: Final = 50_000
+"""Secrets of bots that programs made, some 20 MB."""
+
 _Span = tuple[int, int]
+_Spellings = dict[str, tuple[str, ...]]
+"""What spellings begin with → the spellings, longest first."""
 
 
 class Redactor:
@@ -42,19 +50,35 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._known: dict[str, tuple[str, ...]] = {}
+        self._lock = Lock()
+        self._learnt: dict[str, None] = {}
+        self._own: _Spellings = {}
+        self._taught: _Spellings = {}
+        self._known: _Spellings = {}
         self.replace_known(secrets)
 
     def replace_known(self, secrets: Iterable[str]) -> None:
-        """Know these secrets from now on, and no others."""
-        by_start: dict[str, set[str]] = {}
-        for secret in secrets:
-            # A trace indents every line of what it quotes: a secret of several lines is told by each of them.
-            for part in {secret, *secret.splitlines()}:
-                for spelling in _spellings(part):
-                    by_start.setdefault(spelling[:SHORTEST], set()).add(spelling)
-        # Longest first, so that a secret that contains another is taken out whole.
-        self._known = {start: tuple(sorted(all_, key=len, reverse=True)) for start, all_ in by_start.items()}
+        """Know these secrets from now on, and no others but those learnt."""
+        own = _by_start(secrets)
+        with self._lock:
+            self._own = own
+            self._known = _together(own, self._taught)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Know these secrets too, whichever are replaced; beyond LEARNT the half learnt first is forgotten."""
+        with self._lock:
+            new = [secret for secret in secrets if secret not in self._learnt]
+            if not new:
+                return
+            self._learnt.update(dict.fromkeys(new))
+            if len(self._learnt) > LEARNT:
+                self._learnt = dict.fromkeys(list(self._learnt)[LEARNT // 2 :])
+                self._taught = _by_start(self._learnt)
+                self._known = _together(self._own, self._taught)
+                return
+            found = _by_start(new)
+            self._taught.update(_together(found, self._taught, within=found))
+            self._known.update(_together(found, self._known, within=found))
 
     def clean(self, text: str) -> str:
         """Return text without secrets."""
@@ -90,6 +114,28 @@ class Redactor:
                 while places[last] == places[end - 1]:  # an escape that stands for several characters goes as a whole
                     last += 1
                 yield places[start], places[last]
+
+
+def _by_start(secrets: Iterable[str]) -> _Spellings:
+    """Return the spellings of secrets by what they begin with."""
+    by_start: dict[str, set[str]] = {}
+    for secret in secrets:
+        # A trace indents every line of what it quotes: a secret of several lines is told by each of them.
+        for part in {secret, *secret.splitlines()}:
+            for spelling in _spellings(part):
+                by_start.setdefault(spelling[:SHORTEST], set()).add(spelling)
+    return {start: _longest_first(all_) for start, all_ in by_start.items()}
+
+
+def _together(one: _Spellings, other: _Spellings, *, within: _Spellings | None = None) -> _Spellings:
+    """Return both, or what of them begins as one of `within` does."""
+    starts = {**one, **other} if within is None else within
+    return {start: _longest_first({*one.get(start, ()), *other.get(start, ())}) for start in starts}
+
+
+def _longest_first(spellings: Iterable[str]) -> tuple[str, ...]:
+    """A secret that contains another is taken out whole."""
+    return tuple(sorted(spellings, key=len, reverse=True))
 
 
 def _decoded(text: str, escape: re.Pattern[str], decode: Callable[[str], str]) -> tuple[str, list[int]]:

@@ -10,6 +10,7 @@ import anyio
 
 if TYPE_CHECKING:
     from config.snapshot import BotSpec
+    from workers.underway import Underway
     from workers.worker import Vitals
 
 DRAIN_S: Final = 20.0
@@ -47,6 +48,10 @@ class Runner(Protocol):
 
     def vitals(self) -> Vitals:
         """Return what there is to see."""
+        ...
+
+    def underway(self) -> list[Underway]:
+        """Return the turns whose model is being asked."""
         ...
 
 

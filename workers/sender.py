@@ -281,6 +281,20 @@ class Sender:
         )
         return again
 
+    async def settle_frame(self, update_id: int) -> None:
+        """Count a message, sent to show an answer that was being made, of which nobody knows whether it arrived.
+
+        If it did, it stays beside the answer, for it can be found by its number only.
+        """
+        services, updates = self._shift.services, self._shift.partition.updates
+        if not await services.insist(lambda: updates.preview_in_doubt(update_id, services.now_ms()), shield=True):
+            return
+        self.ambiguous += 1
+        logger.warning("the beginning of an answer was cut off in flight: it may stay in the chat beside the answer")
+        services.bus.publish(
+            SendUncertainEvent(bot_id=self._shift.bot_id, at=services.clock.now(), update_id=update_id, policy="frame")
+        )
+
     async def _give_up(self, ids: Sequence[int], reason: str) -> None:
         reason = self._shift.services.redact(reason)[:1000]
         for outbox_id in ids:

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import anyio
 
 from config.schema import BotConfig
 from store.database import Store
 from store.errors import StoreCorrupt, StoreFull, StoreUnavailable
+from store.inspection import first_look
+from workers.absences import Absences
+from workers.apologies import AllApologies
 from workers.bus import Bus
 from workers.channels import open_channel
 from workers.channels.base import Channel
+from workers.chat.engine import Engine
+from workers.chat.summary import Summaries
 from workers.clock import Clock
+from workers.desk import Desks
+from workers.http import Http
+from workers.llm import Providers
+from workers.llm.asking import Asker
 from workers.media.understanding import Media
 from workers.metrics import Metrics
 from workers.outage import Outages
 from workers.prices import Prices
 from workers.redaction import Redactor
-
-if TYPE_CHECKING:
-    from workers.chat.engine import Engine
-    from workers.http import Http
+from workers.tools.toolbox import Toolboxes
 
 T = TypeVar("T")
-OpenChannel = Callable[[str, BotConfig, "Http", Clock], Channel]
+OpenChannel = Callable[[str, BotConfig, Http, Clock], Channel]
 
 MENUS_AT_ONCE: Final = 2
 STORE_RETRY_S: Final = 1.0
@@ -37,7 +44,7 @@ STORE_RETRY_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The shared parts, wired by console/runtime.py. open_channel is a seam for tests and embedding."""
+    """The shared parts, wired by `open_services`. open_channel is a seam for tests and embedding."""
 
     clock: Clock
     store: Store
@@ -46,8 +53,8 @@ class Services:
     metrics: Metrics
     engine: Engine
     open_channel: OpenChannel = open_channel
-    redact: Callable[[str], str] = Redactor().clean
-    """Takes secrets out of a text that is to be stored or shown; the runtime's knows the fleet's own."""
+    redactor: Redactor = field(default_factory=Redactor)
+    """Knows the fleet's secrets, and learns those of bots that programs make."""
     unmarked: dict[tuple[str, int], int | None] = field(default_factory=dict)
     """(bot_id, outbox_id) → message id of sends the server took and the store has not heard of yet.
 
@@ -56,8 +63,14 @@ class Services:
 
     outages: Outages = field(default_factory=Outages)
     """Which bots cannot reach their server."""
+    apologies: AllApologies = field(init=False, repr=False)
+    """Who was told lately that there is no answer."""
+    absences: Absences = field(init=False, repr=False)
+    """Whose model is out of reach."""
     prices: Prices = field(default_factory=Prices)
     """What tokens cost."""
+    desks: Desks = field(default_factory=Desks)
+    """Where the questions of programs wait, by bot."""
     menus: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MENUS_AT_ONCE))
     """Whoever has its list of commands shown: nobody waits for one, and a thousand at once would be a second connection
     for every bot."""
@@ -69,8 +82,14 @@ class Services:
     _ahead_s: float = field(init=False, repr=False, default=0.0)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "apologies", AllApologies(self.clock.monotonic))
+        object.__setattr__(self, "absences", Absences(self.clock, self.bus))
         object.__setattr__(self, "media", Media(self.http, self.clock, self.root))
         object.__setattr__(self, "_ahead_s", self.clock.now() - self.clock.monotonic())
+
+    def redact(self, text: str) -> str:
+        """Take secrets out of a text that is to be stored or shown."""
+        return self.redactor.clean(text)
 
     def age_s(self, moment_s: float) -> float:
         """Return for how many seconds a moment (Unix time) has passed, by a wall clock that does not jump ahead.
@@ -103,3 +122,40 @@ class Services:
             if self.store.fault is None:
                 await self.clock.sleep(STORE_RETRY_S)
             await self.store.wait_healthy()
+
+
+@asynccontextmanager
+async def open_services(
+    database: Path,
+    clock: Clock,
+    *,
+    root: Path | None = None,
+    durability: str = "full",
+    channels: OpenChannel = open_channel,
+    redactor: Redactor | None = None,
+) -> AsyncIterator[Services]:
+    """Open the database and make what bots share, for the length of the block; it is closed to the end, also when cancelled.
+
+    root is the fleet's folder (its Python tools lie in root/tools), by default the database's. redactor knows the fleet's
+    secrets, and learns those of bots that programs make. Raises StoreError.
+    """
+    redactor = redactor or Redactor()
+    async with AsyncExitStack() as stack:
+        whole = await anyio.to_thread.run_sync(first_look, database)
+        store = await Store.open(database, now_ms=int(clock.now() * 1000), durability=durability)
+        stack.push_async_callback(_calmly, store.close)
+        store.unclean = store.unclean and not whole
+        http = Http()
+        stack.push_async_callback(_calmly, http.close)
+        bus, metrics, prices, asker = Bus(), Metrics(clock), Prices(), Asker(Providers(http, clock), clock)
+        toolboxes = Toolboxes(root or database.parent, http, clock, bus, metrics, redactor.clean)
+        await toolboxes.open()
+        stack.push_async_callback(_calmly, toolboxes.close)
+        engine = Engine(asker, clock, toolboxes, Summaries(asker, prices, metrics, clock))
+        yield Services(clock, store, bus, http, metrics, engine, channels, redactor, prices=prices, root=root)
+
+
+async def _calmly(close: Callable[[], Awaitable[None]]) -> None:
+    """Close something to the end, also when the start was cancelled."""
+    with anyio.CancelScope(shield=True):
+        await close()

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from store.events import MessagePoisoned
 from store.usage import Tokens
 from workers.albums import Sibling, siblings
-from workers.apologies import Apologies
 from workers.channels.base import Incoming, Outgoing
 from workers.channels.frames import become
 from workers.channels.replies import replying
@@ -75,8 +74,8 @@ class Turns:
         self._shift = shift
         self._recorder = recorder
         self._reception = reception
-        self._conversing = Conversing(shift, typist)
-        self._apologies = Apologies(shift.now)
+        self._conversing = Conversing(shift, typist, recorder.sender)
+        self._apologies = shift.services.apologies.of(shift.bot_id)
 
     async def answer(self, item: OpenItem) -> None:
         """Answer one update. An update answered before is left alone. Raises what nobody foresaw."""
@@ -135,7 +134,7 @@ class Turns:
         # What was shown of an answer must not stay.
         parts = self._shift.channel.render(lane, text) if owed or turn.item.preview_id else []
         if parts or error:
-            await self._send(turn, outcome, parts, error=error)
+            await self._send(turn, outcome, parts, away=bool(error), error=error)
         else:
             await self._finish(turn.update_id, outcome)
 
@@ -188,8 +187,10 @@ class Turns:
 
     # --- the end -----------------------------------------------------------------------------------------------
 
-    async def _send(self, turn: Turn, outcome: str, parts: Sequence[Outgoing], **more: object) -> None:
-        """Commit what became of the update, and send it. more are fields of the record."""
+    async def _send(
+        self, turn: Turn, outcome: str, parts: Sequence[Outgoing], *, away: bool = False, **more: object
+    ) -> None:
+        """Commit what became of the update, and send it. more are fields of the record; away: no model could be reached."""
         if turn.reply_to:
             parts = replying(parts, turn.reply_to)
         if turn.item.preview_id and parts:
@@ -197,7 +198,7 @@ class Turns:
         others = [other.item for other in turn.others]
         also = tuple([item.update_id for item in others])
         record = record_of(turn.spec, turn.incoming, outcome, parts, also=also, further=turn.further, **more)
-        await self._recorder.record_and_send(record, parts, turn.began, turn.item, *others)
+        await self._recorder.record_and_send(record, parts, turn.began, turn.item, *others, away=away)
 
 
 async def priced(prices: Prices, tokens: Tokens) -> Tokens:

@@ -9,6 +9,7 @@ from workers.channels.base import Channel, Lane
 from workers.clock import Clock
 from workers.crew import Starter
 from workers.preview import FRAMES_AT_ONCE, Preview
+from workers.underway import Underway
 
 TYPING_TICK_S: Final = 0.5
 """An answer that is there sooner needs no "typing…": it would cost a request and flicker."""
@@ -17,16 +18,21 @@ TYPING_EVERY_S: Final = 4.5
 """Telegram shows "typing" for 5 s."""
 
 
-class _Turn:
-    """One turn in which a model is being asked. Moments are monotonic."""
+class _Turn(Underway):
+    """One turn of a chat. `shown` is the monotonic moment of the last "typing…"."""
 
-    __slots__ = ("began", "lane", "preview", "shown")
+    __slots__ = ("lane", "preview", "shown")
 
-    def __init__(self, lane: Lane, began: float, preview: Preview | None) -> None:
+    def __init__(self, client_id: str, lane: Lane, clock: Clock, preview: Preview | None) -> None:
+        super().__init__(client_id, lane.conversation_id, clock)
         self.lane = lane
-        self.began = began
         self.preview = preview
         self.shown: float | None = None
+
+    @property
+    def characters(self) -> int:
+        """As Underway.characters."""
+        return self.preview.characters if self.preview is not None else 0
 
 
 class Typist:
@@ -44,16 +50,15 @@ class Typist:
         self._running = False
         self._parked: asyncio.Future[bool] | None = None
 
-    def begin(self, update_id: int, lane: Lane, preview: Preview | None = None) -> float:
-        """Note that a turn begins; return the monotonic moment. Frames of the preview are shown as they are due."""
-        now = self._clock.monotonic()
-        self._turns[update_id] = _Turn(lane, now, preview)
+    def begin(self, update_id: int, lane: Lane, client_id: str, preview: Preview | None = None) -> Underway:
+        """Note that a turn begins, and return it. Frames of the preview are shown as they are due."""
+        turn = self._turns[update_id] = _Turn(client_id, lane, self._clock, preview)
         if self._parked is not None:
             self._unpark(go_on=True)
         elif not self._running:
             self._running = True
             self._group.start_soon(self._run, name=f"{self._bot_id}/typing")
-        return now
+        return turn
 
     def end(self, update_id: int) -> None:
         """Note that the model has answered, or will not."""
@@ -66,6 +71,10 @@ class Typist:
 
     def __len__(self) -> int:
         return len(self._turns)
+
+    def underway(self) -> list[Underway]:
+        """Return the turns under way, the oldest first."""
+        return list(self._turns.values())
 
     def oldest_began(self) -> float | None:
         """Return the monotonic moment the oldest turn under way began."""

@@ -31,6 +31,7 @@ from workers.typist import Typist
 if TYPE_CHECKING:
     from config.snapshot import BotSpec
     from workers.services import Services
+    from workers.underway import Underway
 
 logger = logging.getLogger(__name__)
 
@@ -208,6 +209,8 @@ class Worker:
             parts.lanes.put(leftover.lane, leftover)
         for update in updates:
             preview_id = update.preview_id or 0
+            if update.preview_id == 0:
+                await parts.sender.settle_frame(update.update_id)
             item = OpenItem(update.update_id, update.payload, update.received_ms / 1000, preview_id=preview_id)
             parts.lanes.put(update.lane, item)
 
@@ -287,6 +290,10 @@ class Worker:
             self._parts.reception.apply(spec)
             self._parts.menu.show(self._parts.reception.commands)
             self._parts.lanes.resize(spec.config.limits.max_lanes)
+
+    def underway(self) -> list[Underway]:
+        """Return the turns whose model is being asked, the oldest first."""
+        return self._parts.typist.underway() if self._parts is not None else []
 
     def vitals(self) -> Vitals:
         """Return what there is to see, cheaply."""

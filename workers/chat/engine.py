@@ -18,13 +18,15 @@ from workers.tools.base import ToolContext
 from workers.tools.toolbox import has_tools
 
 if TYPE_CHECKING:
+    from config.schema import BotConfig
     from config.snapshot import BotSpec
     from store.partition import Partition
-    from workers.channels.base import Incoming
     from workers.chat.memory import Remembered
+    from workers.chat.question import Question
     from workers.chat.summary import Summaries
     from workers.clock import Clock
     from workers.llm.asking import Asker, Listener
+    from workers.tools.base import Hearer
     from workers.tools.toolbox import Toolboxes
 
 logger = logging.getLogger(__name__)
@@ -77,50 +79,51 @@ class Engine:
         self,
         spec: BotSpec,
         partition: Partition,
-        incoming: Incoming,
+        question: Question,
         report: Report,
         elsewhere: Elsewhere = _HERE,
         listener: Listener | None = None,
         *,
         images: tuple[Image, ...] = (),
         model: str = "",
+        hears: Hearer | None = None,
     ) -> Answer:
         """Answer one message by the configuration as it is now; elsewhere is entered while the model is waited for.
 
-        With a listener the answer is streamed to it while it is made. model is asked in place of the configured one.
+        With a listener the answer is streamed to it while it is made; hears is told of the tools called. model is asked
+        in place of the configured one.
         Never raises a ProviderError: an answer that cannot be had becomes the error text, with `error` set.
         Raises StoreError when the history cannot be read. Cancelling is safe.
         """
         config, began = spec.config, self._clock.monotonic()
-        conversation_id, user_id = incoming.lane.conversation_id, _user(incoming)
-        remembered = await memory.remember(config.memory, partition, config.client_id, conversation_id, user_id)
-        read = config.media.max_document_chars if incoming.attachments else 0
-        question = _bounded_question(incoming.text, LONGEST_QUESTION + read)
-        variables = Variables(config.name or spec.bot_id, incoming.user_name, self._clock.now(), config.time_zone)
-        request = prompt.build(config, remembered, question, variables=variables, images=images, model=model)
+        remembered = await _remembered(config, partition, question)
+        asked = _bounded_question(question.text, LONGEST_QUESTION + question.read_chars)
+        variables = Variables(config.name or spec.bot_id, question.user_name, self._clock.now(), config.time_zone)
+        request = prompt.build(config, remembered, asked, variables=variables, images=images, model=model)
         async with elsewhere:
-            conversed, error, away = await self._ask(spec, partition, incoming, request, report, listener)
+            conversed, error, away = await self._ask(spec, partition, question, request, report, listener, hears)
         took_s = self._clock.monotonic() - began
         if conversed is None:
-            return Answer(question, config.reply.error_text, config.llm.provider, None, error, took_s, away)
-        self._condense(spec, partition, conversation_id, user_id, remembered)
+            return Answer(asked, config.reply.error_text, config.llm.provider, None, error, took_s, away)
+        self._condense(spec, partition, question, remembered)
         completion = _bounded(conversed.completion)
         return Answer(
-            question, completion.text, conversed.provider, completion, "", took_s, suggestions=conversed.suggestions
+            asked, completion.text, conversed.provider, completion, "", took_s, suggestions=conversed.suggestions
         )
 
     async def _ask(
         self,
         spec: BotSpec,
         partition: Partition,
-        incoming: Incoming,
+        question: Question,
         request: CompletionRequest,
         report: Report,
         listener: Listener | None,
+        hears: Hearer | None,
     ) -> tuple[Conversed | None, str, bool]:
         """Return the answer, or None, what went wrong and whether the model is out of reach. Reports the outcome."""
         try:
-            conversed = await self._converse(spec, partition, incoming, request, listener)
+            conversed = await self._converse(spec, partition, question, request, listener, hears)
         except (RequestRefused, AnswerUnusable) as error:
             report(Condition.MODEL_REACHABLE, True, "")
             return None, str(error), False
@@ -135,9 +138,10 @@ class Engine:
         self,
         spec: BotSpec,
         partition: Partition,
-        incoming: Incoming,
+        question: Question,
         request: CompletionRequest,
         listener: Listener | None,
+        hears: Hearer | None,
     ) -> Conversed:
         """Return the answer, by way of tools where the bot has any. Raises ProviderError."""
         chain = spec.config.llm.chain()
@@ -146,22 +150,24 @@ class Engine:
             usage = asked.completion.usage
             return Conversed(asked.completion, usage, asked.provider, link=asked.link, why=asked.why)
         context = ToolContext(
-            partition, spec.config.client_id, incoming.lane.conversation_id, _user(incoming), incoming.update_id, spec,
-            self._clock.now(),
+            partition, question.client_id, question.conversation_id, question.user_id, question.update_id, spec,
+            self._clock.now(), hears=hears, session_metadata=question.session_metadata,
+            request_metadata=question.request_metadata,
         )  # fmt: skip
         return await converse(
             self.asker, chain, request, self.toolboxes.of(spec), context, spec.config.limits, listener
         )
 
-    def _condense(
-        self, spec: BotSpec, partition: Partition, conversation_id: str, user_id: str, remembered: Remembered
-    ) -> None:
+    def _condense(self, spec: BotSpec, partition: Partition, question: Question, remembered: Remembered) -> None:
         if self.summaries is not None and remembered.condense_upto is not None:
-            self.summaries.want(spec, partition, conversation_id, user_id, remembered.condense_upto)
+            self.summaries.want(spec, partition, question, remembered.condense_upto)
 
 
-def _user(incoming: Incoming) -> str:
-    return "" if incoming.user_id is None else str(incoming.user_id)
+async def _remembered(config: BotConfig, partition: Partition, question: Question) -> Remembered:
+    if question.history is not None:
+        return memory.Remembered(question.history)
+    talk = (question.client_id, question.conversation_id)
+    return await memory.remember(config.memory, partition, *talk, question.user_id)
 
 
 def _bounded_question(text: str, most: int) -> str:

@@ -85,7 +85,7 @@ async def converse(
         results = await turn.call_all(completion.tool_calls)
         if _is_answer(completion):
             return _conversed(asked, usage, context, rounds)
-        request = replace(request, messages=(*request.messages, _said(completion), *results))
+        request = replace(request, messages=(*request.messages, _said(asked), *results))
         if listener is not None and completion.text:
             listener.restart()
 
@@ -129,8 +129,9 @@ def _key(call: ToolCall) -> tuple[str, str]:
         return call.name, call.arguments
 
 
-def _said(completion: Completion) -> Message:
-    return Message(Role.ASSISTANT, completion.text, tool_calls=completion.tool_calls)
+def _said(asked: Asked) -> Message:
+    said = asked.completion
+    return Message(Role.ASSISTANT, said.text, tool_calls=said.tool_calls, verbatim=said.verbatim, link=asked.link)
 
 
 def _is_answer(completion: Completion) -> bool:

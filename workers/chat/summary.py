@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from config.snapshot import BotSpec
     from store.messages import StoredMessage
     from store.partition import Partition
+    from workers.chat.question import Question
     from workers.clock import Clock
     from workers.llm.asking import Asked
     from workers.metrics import Metrics
@@ -74,6 +75,7 @@ class _Wish:
 
     spec: BotSpec
     partition: Partition
+    client_id: str
     conversation_id: str
     user_id: str
     upto: StoredMessage
@@ -92,11 +94,9 @@ class Summaries:
         self._busy: set[Key] = set()
         self._rests: OrderedDict[Key, tuple[float, float]] = OrderedDict()
 
-    def want(
-        self, spec: BotSpec, partition: Partition, conversation_id: str, user_id: str, upto: StoredMessage
-    ) -> None:
-        """Have a conversation condensed up to a message, some time. Never waits; what is too much is dropped."""
-        key = (partition.bot_id, spec.config.client_id, conversation_id)
+    def want(self, spec: BotSpec, partition: Partition, question: Question, upto: StoredMessage) -> None:
+        """Have the conversation of a question condensed up to a message, some time. Never waits; what is too much is dropped."""
+        key = (partition.bot_id, question.client_id, question.conversation_id)
         resting_until, _ = self._rests.get(key, (0.0, 0.0))
         if key in self._busy or self._clock.monotonic() < resting_until:
             return
@@ -104,7 +104,9 @@ class Summaries:
             if self._queue.full():
                 return
             self._queue.put_nowait(key)
-        self._waiting[key] = _Wish(spec, partition, conversation_id, user_id, upto)
+        self._waiting[key] = _Wish(
+            spec, partition, question.client_id, question.conversation_id, question.user_id, upto
+        )
 
     def forget(self, bot_id: str) -> None:
         """Drop what waits of a bot that is no more."""
@@ -153,10 +155,10 @@ class Summaries:
 
     async def _condense(self, wish: _Wish) -> None:
         config, partition = wish.spec.config, wish.partition
-        before = await partition.summaries.get(config.client_id, wish.conversation_id)
+        before = await partition.summaries.get(wish.client_id, wish.conversation_id)
         after_seq, known = (before.upto_seq, before.text) if before else (0, "")
         said = await partition.messages.between(
-            config.client_id, wish.conversation_id, after_seq, wish.upto.seq, MESSAGES
+            wish.client_id, wish.conversation_id, after_seq, wish.upto.seq, MESSAGES
         )
         if not said:
             return
@@ -166,7 +168,7 @@ class Summaries:
         text = cut(asked.completion.text.strip(), config.memory.summary_chars)
         with anyio.CancelScope(shield=True):  # it is paid for
             await partition.summaries.put(
-                config.client_id, wish.conversation_id, wish.upto, text, int(self._clock.now() * 1000),
+                wish.client_id, wish.conversation_id, wish.upto, text, int(self._clock.now() * 1000),
                 tokens=tokens, user_id=wish.user_id,
             )  # fmt: skip
         self._metrics.spend(partition.bot_id, tokens)

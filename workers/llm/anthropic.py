@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from config.vocabulary import Role
-from workers.llm.base import Completion, CompletionRequest, Image, Message, ToolCall, ToolSpec
+from workers.llm.base import Block, Completion, CompletionRequest, Image, Message, ToolCall, ToolSpec
 from workers.llm.endpoint import Endpoint
 from workers.llm.messages import Gathering, read_whole
+from workers.llm.pictures import PLACE
 
 VERSION: Final = "2023-06-01"
 MAX_TOKENS: Final = 4096
@@ -35,6 +35,8 @@ class AnthropicProvider(Endpoint):
         body: dict[str, Any] = dict(request.options)
         for name in _OURS:
             body.pop(name, None)
+        if _thinks(body) and any(message.tool_calls and not message.verbatim for message in request.messages):
+            del body["thinking"]  # another model began this turn: without its thoughts, which the API wants, it goes on
         if request.temperature is not None:
             body.setdefault("temperature", request.temperature)
         body.setdefault("max_tokens", request.max_output_tokens or MAX_TOKENS)
@@ -54,6 +56,12 @@ class AnthropicProvider(Endpoint):
 
     def _gathering(self, model: str) -> Gathering:
         return Gathering(model, self._refusals)
+
+
+def _thinks(body: dict[str, Any]) -> bool:
+    """Tell whether calls must go back with the thoughts before them."""
+    thinking = body.get("thinking")
+    return isinstance(thinking, dict) and thinking.get("type") == "enabled"
 
 
 def _tools(request: CompletionRequest) -> dict[str, Any]:
@@ -95,10 +103,17 @@ def _blocks(message: Message) -> Iterator[dict[str, Any]]:
         return
     for image in message.images:
         yield _picture(image)
-    if message.content.strip():
-        yield _text(message.content)
-    for call in message.tool_calls:
-        yield {"type": "tool_use", "id": call.id, "name": call.name, "input": _input(call)}
+    for block in message.verbatim or (message.content, *message.tool_calls):
+        yield from _written_as(block)
+
+
+def _written_as(block: Block) -> Iterator[dict[str, Any]]:
+    if isinstance(block, dict):
+        yield block
+    elif isinstance(block, ToolCall):
+        yield {"type": "tool_use", "id": block.id, "name": block.name, "input": _input(block)}
+    elif block.strip():
+        yield _text(block)
 
 
 def _text(content: str) -> dict[str, Any]:
@@ -106,8 +121,7 @@ def _text(content: str) -> dict[str, Any]:
 
 
 def _picture(image: Image) -> dict[str, Any]:
-    data = b64encode(image.data).decode()
-    return {"type": "image", "source": {"type": "base64", "media_type": image.media_type, "data": data}}
+    return {"type": "image", "source": {"type": "base64", "media_type": image.media_type, "data": PLACE}}
 
 
 def _input(call: ToolCall) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
+from config.vocabulary import Role
 from workers.backoff import delay_s
 from workers.errors import (
     AnswerUnusable,
@@ -100,7 +101,8 @@ class Asker:
         """
         failures: list[tuple[LlmSection, ProviderError]] = []
         for link, section in enumerate(chain):
-            asked = _of_first(section, request) if not link else _of_fallback(section, request)
+            own = _without_foreign_thoughts(request, link)
+            asked = _of_first(section, own) if not link else _of_fallback(section, own)
             try:
                 completion = await self._insist(section, asked, listener)
             except RequestRefused:
@@ -176,6 +178,14 @@ class Asker:
                 listener.restart()
             raise
         raise ProviderUnavailable("the model's answer was cut off")
+
+
+def _without_foreign_thoughts(request: CompletionRequest, link: int) -> CompletionRequest:
+    """Return what one link is asked: thoughts of another would be refused, for they are signed."""
+    messages = request.messages
+    if not messages or messages[-1].role is not Role.TOOL or all(m.link == link for m in messages if m.verbatim):
+        return request
+    return replace(request, messages=tuple([m._replace(verbatim=()) if m.link != link else m for m in messages]))
 
 
 def _of_first(section: LlmSection, request: CompletionRequest) -> CompletionRequest:

@@ -35,9 +35,14 @@ class ToolCall:
     arguments: str
 
 
+Block = str | ToolCall | dict[str, Any]
+"""What an answer is made of: its words, a call, or a thought in the form of whoever thought it."""
+
+
 class Message(NamedTuple):
     """One message as a model sees it. tool_calls belong to an answer, tool_call_id to the result of one.
 
+    verbatim is an answer with its thoughts, in order, for the link of the chain that gave it: nobody else can read them.
     A turn makes twenty: a frozen dataclass of five fields would cost three times as much.
     """
 
@@ -46,6 +51,8 @@ class Message(NamedTuple):
     images: tuple[Image, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
+    verbatim: tuple[Block, ...] = ()
+    link: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +80,17 @@ class CompletionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A whole answer. finish_reason is the provider's word ("stop", "length", …)."""
+    """A whole answer. finish_reason is the provider's word ("stop", "length", …).
+
+    verbatim is what one with calls is made of, where the provider wants it back unmodified with the results.
+    """
 
     text: str
     usage: Usage
     model: str
     finish_reason: str = "stop"
     tool_calls: tuple[ToolCall, ...] = ()
+    verbatim: tuple[Block, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

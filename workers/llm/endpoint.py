@@ -16,6 +16,7 @@ from config.providers import ROOTS
 from workers.errors import AnswerUnusable, ChannelUnreachable, ProviderRefused, ProviderTimeout, ProviderUnavailable
 from workers.http import BROKEN, LARGE_BYTES
 from workers.llm.base import Chunk, Completion, CompletionRequest
+from workers.llm.pictures import Body
 from workers.llm.refusals import Refusals, of_network
 from workers.llm.sse import EventReader
 
@@ -88,7 +89,7 @@ class Endpoint:
 
     @abstractmethod
     def _written(self, request: CompletionRequest, *, stream: bool) -> dict[str, Any]:
-        """Return the request as this API wants it."""
+        """Return the request as this API wants it, with PLACE (`pictures.py`) for the base64 text of each picture."""
 
     @abstractmethod
     def _read(self, raw: bytes, model: str) -> Completion:
@@ -172,7 +173,8 @@ class Endpoint:
     async def _opened(self, request: CompletionRequest, *, stream: bool) -> aiohttp.ClientResponse:
         """Send the request; return the response, which the caller closes, or raise what its status says."""
         body = self._body(request, stream=stream)
-        response = await self._http.request("POST", self._url, data=body, headers=self._headers)
+        headers = {**self._headers, "Content-Length": str(body.size_bytes)}
+        response = await self._http.request("POST", self._url, data=body.sent(), headers=headers)
         if 200 <= response.status < 300:
             return response
         try:
@@ -181,13 +183,14 @@ class Endpoint:
             response.close()
         raise self._refusals.of_status(response.status, response.headers, raw, self._clock.now())
 
-    def _body(self, request: CompletionRequest, *, stream: bool) -> bytes:
+    def _body(self, request: CompletionRequest, *, stream: bool) -> Body:
         try:
-            return json.dumps(self._written(request, stream=stream), allow_nan=False).encode()
+            text = json.dumps(self._written(request, stream=stream), allow_nan=False).encode()
         except (TypeError, ValueError) as error:
             raise ProviderRefused(
                 f"[llm.options] cannot be sent: {error}", "use text, numbers, lists, tables"
             ) from None
+        return Body(text, [image for message in request.messages for image in message.images])
 
     async def _let_end(self, response: aiohttp.ClientResponse) -> None:
         """Wait a moment for the end of a stream that has said all: only then its connection can be used again."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from store.texts import storable
-from workers.llm.base import Completion, Usage
+from workers.llm.base import Block, Completion, Usage
 from workers.llm.reading import Call, Words, called, count, cut_off, finished, other_shape, parsed
 from workers.llm.refusals import Refusals
 
@@ -22,23 +23,57 @@ def read_whole(raw: bytes, model: str, refusals: Refusals) -> Completion:
     content = body.get("content")
     if not isinstance(content, list):
         raise other_shape()
-    blocks = [block for block in content if isinstance(block, dict)]
-    texts = [b["text"] for b in blocks if b.get("type") == "text" and isinstance(b.get("text"), str)]
-    calls = called([_call(b) for b in blocks if b.get("type") == "tool_use"])
-    text = storable("".join(texts))
-    return finished(text, _usage(body.get("usage")), body.get("model") or model, _end(body.get("stop_reason")), calls)
+    blocks = [_opened(block) for block in content if isinstance(block, dict)]
+    text = storable("".join(["".join(block) for block in blocks if isinstance(block, list)]))
+    calls = called([block for block in blocks if isinstance(block, Call)])
+    return finished(
+        text, _usage(body.get("usage")), body.get("model") or model, _end(body.get("stop_reason")), calls,
+        tuple(_as_written(blocks)) if calls else (),
+    )  # fmt: skip
+
+
+class Thought:
+    """Thoughts that are being written; signed, they are taken back by their server only as they came."""
+
+    __slots__ = ("_block", "_pieces")
+
+    def __init__(self, block: dict[str, Any]) -> None:
+        self._block = {name: value for name, value in block.items() if isinstance(value, str)}
+        self._pieces: list[str] = []
+
+    def size(self) -> int:
+        """Return how many characters it began with."""
+        return sum(map(len, self._block.values()))
+
+    def take(self, delta: dict[str, Any]) -> int:
+        """Take what a delta brings; return how many characters it was."""
+        piece, signature = delta.get("thinking"), delta.get("signature")
+        if isinstance(piece, str):
+            self._pieces.append(piece)
+            return len(piece)
+        if isinstance(signature, str):
+            self._block["signature"] = signature
+            return len(signature)
+        return 0
+
+    def done(self) -> dict[str, Any]:
+        """Return the block as the server would have sent it whole."""
+        if self._pieces:
+            self._block["thinking"] = "".join([self._block.get("thinking", ""), *self._pieces])
+            self._pieces.clear()
+        return self._block
 
 
 class Gathering:
     """What a stream has said so far. `begun` once a first token came, `done` once the server has said that this was all."""
 
-    __slots__ = ("_calls", "_finish", "_model", "_refusals", "_told", "_words", "begun", "done")
+    __slots__ = ("_blocks", "_finish", "_model", "_refusals", "_told", "_words", "begun", "done")
 
     def __init__(self, model: str, refusals: Refusals) -> None:
         self.begun = False
         self.done = False
         self._words = Words()
-        self._calls: dict[Any, Call] = {}
+        self._blocks: dict[int, _Block] = {}
         self._model: Any = model
         self._told: dict[str, Any] = {}
         self._finish: Any = None
@@ -70,28 +105,32 @@ class Gathering:
         delta = event.get("delta")
         if not isinstance(delta, dict):
             return ""
-        text = delta.get("text")
+        text, block = delta.get("text"), self._blocks.get(_place(event))
         if isinstance(text, str):
-            return self._words.take(text)
-        piece, call = delta.get("partial_json"), self._called(event)
-        if isinstance(piece, str) and call is not None:
-            call.arguments.append(piece)
+            text = self._words.take(text)
+            if isinstance(block, list):
+                block.append(text)
+            return text
+        piece = delta.get("partial_json")
+        if isinstance(piece, str) and isinstance(block, Call):
+            block.arguments.append(piece)
             self._words.grow(len(piece) + 1)
+        elif isinstance(block, Thought):
+            self._words.grow(block.take(delta))
         return ""
 
     def _begin(self, event: dict[str, Any]) -> str:
-        block = event.get("content_block")
-        if not isinstance(block, dict):
+        begun = event.get("content_block")
+        block = _opened(begun) if isinstance(begun, dict) else None
+        if block is None:
             return ""
-        if block.get("type") == "tool_use":
-            self.begun = True
-            self._calls[_place(event)] = _call(block)
-            self._words.grow(1)
-        text = block.get("text")
-        return self._words.take(text) if isinstance(text, str) else ""
-
-    def _called(self, event: dict[str, Any]) -> Call | None:
-        return self._calls.get(_place(event))
+        self._blocks[_place(event)] = block
+        if isinstance(block, list):
+            block[:] = [self._words.take("".join(block))]
+            return block[0]
+        self.begun = True
+        self._words.grow(1 if isinstance(block, Call) else block.size())
+        return ""
 
     def _head(self, message: Any) -> None:
         if isinstance(message, dict):
@@ -113,8 +152,44 @@ class Gathering:
         """Return the whole answer. Raises ProviderUnavailable when the stream ended early or said nothing."""
         if not self.done and not self._finish:
             raise cut_off()
-        calls = called(list(self._calls.values()))
-        return finished(self._words.whole(), _usage(self._told), self._model, _end(self._finish), calls)
+        blocks = self._blocks.values()
+        calls = called([block for block in blocks if isinstance(block, Call)])
+        return finished(
+            self._words.whole(), _usage(self._told), self._model, _end(self._finish), calls,
+            tuple(_as_written(blocks)) if calls else (),
+        )  # fmt: skip
+
+
+_Block = list[str] | Call | Thought
+"""Words, a call or thoughts, while they are written."""
+
+
+def _opened(block: dict[str, Any]) -> _Block | None:
+    """Return a block of an answer to be added to; None for one of another kind."""
+    match block.get("type"):
+        case "text":
+            text = block.get("text")
+            return [text] if isinstance(text, str) else []
+        case "tool_use":
+            return _call(block)
+        case "thinking" | "redacted_thinking":
+            return Thought(block)
+        case _:
+            return None
+
+
+def _as_written(blocks: Iterable[_Block | None]) -> Iterator[Block]:
+    """Yield what an answer is made of, in its order; calls by the ids `called` gives them."""
+    number = 0
+    for block in blocks:
+        if isinstance(block, Thought):
+            yield block.done()
+        elif isinstance(block, list):
+            yield storable("".join(block))
+        elif block is not None:
+            if block.name:
+                yield block.done(number)
+            number += 1
 
 
 def _place(event: dict[str, Any]) -> int:

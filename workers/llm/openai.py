@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from typing import TYPE_CHECKING, Any, Final
 
 from config.vocabulary import Role
 from workers.llm.base import Completion, CompletionRequest, Image, Message
 from workers.llm.completions import Gathering, read_whole
 from workers.llm.endpoint import Endpoint
+from workers.llm.pictures import PLACE
 
 if TYPE_CHECKING:
     from config.schema import LlmSection
@@ -82,5 +82,4 @@ def _message(message: Message) -> dict[str, Any]:
 
 
 def _picture(image: Image) -> dict[str, Any]:
-    url = f"data:{image.media_type};base64,{b64encode(image.data).decode()}"
-    return {"type": "image_url", "image_url": {"url": url}}
+    return {"type": "image_url", "image_url": {"url": f"data:{image.media_type};base64,{PLACE}"}}

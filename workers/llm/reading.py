@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from store.texts import storable
 from workers.errors import AnswerUnusable, ProviderUnavailable, RequestRefused
-from workers.llm.base import Completion, ToolCall, Usage
+from workers.llm.base import Block, Completion, ToolCall, Usage
 
 MAX_TEXT: Final = 4 * 1024 * 1024
 """Characters of one streamed answer, its calls included; no chat takes more, and a server must not fill our memory."""
@@ -80,7 +80,14 @@ def called(calls: list[Call]) -> tuple[ToolCall, ...]:
     return tuple(call.done(number) for number, call in enumerate(calls) if call.name)
 
 
-def finished(text: str, usage: Usage, model: Any, finish: Any, calls: tuple[ToolCall, ...] = ()) -> Completion:
+def finished(
+    text: str,
+    usage: Usage,
+    model: Any,
+    finish: Any,
+    calls: tuple[ToolCall, ...] = (),
+    verbatim: tuple[Block, ...] = (),
+) -> Completion:
     """Return a whole answer. Raises AnswerUnusable for one that says nothing, RequestRefused when it is not to be had."""
     model, finish = word(model), word(finish)
     if not text.strip() and not calls:
@@ -88,7 +95,7 @@ def finished(text: str, usage: Usage, model: Any, finish: Any, calls: tuple[Tool
             raise RequestRefused(f"the model answered nothing: it refuses to (finish_reason {finish})")
         why = "; raise [llm] max_output_tokens" if finish == "length" else ""
         raise AnswerUnusable(f"the model answered nothing (finish_reason {finish or 'unknown'}{why})")
-    return Completion(text, usage, model, finish or "stop", calls)
+    return Completion(text, usage, model, finish or "stop", calls, verbatim)
 
 
 def cut_off() -> ProviderUnavailable:

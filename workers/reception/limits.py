@@ -1,7 +1,8 @@
-"""How many messages of a person, in a chat and to a bot are answered: buckets of tokens, filled at a steady rate."""
+"""How many messages of a client, of a person, in a chat and to a bot are answered: buckets of tokens, filled at a steady rate."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Final
 
 from workers.errors import RateLimitError
@@ -25,17 +26,17 @@ class Buckets:
 
     def __init__(self, per_min: int) -> None:
         self.per_min = per_min
-        self._held: dict[int, tuple[float, float]] = {}
+        self._held: dict[Hashable, tuple[float, float]] = {}
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def wait_s(self, key: int, now: float) -> float:
+    def wait_s(self, key: Hashable, now: float) -> float:
         """Return in how many seconds there is a token; 0 = now."""
         missing = 1.0 - self._tokens(key, now)
         return missing * 60.0 / self.per_min if missing > _ROUNDING else 0.0
 
-    def take(self, key: int, now: float) -> None:
+    def take(self, key: Hashable, now: float) -> None:
         """Take a token; there must be one."""
         tokens = self._tokens(key, now)
         self._held.pop(key, None)
@@ -43,7 +44,7 @@ class Buckets:
         if len(self._held) > MAX_BUCKETS:
             del self._held[next(iter(self._held))]
 
-    def _tokens(self, key: int, now: float) -> float:
+    def _tokens(self, key: Hashable, now: float) -> float:
         tokens, at = self._held.get(key, (float(self.per_min), now))
         return min(float(self.per_min), tokens + max(0.0, now - at) * self.per_min / 60.0)
 
@@ -64,7 +65,12 @@ class RateLimits:
 
     def apply(self, limits: LimitsSection) -> None:
         """Take over new numbers; a limit that stays as it is keeps its buckets."""
-        wanted = {"user": limits.user_per_min, "chat": limits.chat_per_min, "bot": limits.bot_per_min}
+        wanted = {
+            "client": limits.client_per_min,
+            "user": limits.user_per_min,
+            "chat": limits.chat_per_min,
+            "bot": limits.bot_per_min,
+        }
         before = self._buckets
         self._buckets = {
             scope: before[scope] if scope in before and before[scope].per_min == per_min else Buckets(per_min)
@@ -72,13 +78,21 @@ class RateLimits:
             if per_min
         }
 
-    def admit(self, user_id: int | None, chat_id: int, now: float) -> RateLimitError | None:
-        """Count a message; return why it is too much, not raised, and nothing is counted then."""
-        keys = {"user": chat_id if user_id is None else user_id, "chat": chat_id, "bot": 0}
-        for scope, buckets in self._buckets.items():
+    def admit(
+        self, user: Hashable | None, chat: Hashable, now: float, *, client: str | None = None
+    ) -> RateLimitError | None:
+        """Count a message; return why it is too much, not raised, and nothing is counted then.
+
+        user is None when it is not known who speaks, client when the message came over the bot's channel.
+        """
+        keys: dict[str, Hashable] = {"client": client, "user": chat if user is None else user, "chat": chat, "bot": 0}
+        counted = [
+            (scope, buckets) for scope, buckets in self._buckets.items() if scope != "client" or client is not None
+        ]
+        for scope, buckets in counted:
             if wait_s := buckets.wait_s(keys[scope], now):
                 return RateLimitError(scope, buckets.per_min, wait_s)
-        for scope, buckets in self._buckets.items():
+        for scope, buckets in counted:
             buckets.take(keys[scope], now)
         return None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from config.snapshot import BotSpec
+from config.vocabulary import FLEET
 from workers.llm.base import ToolSpec
 
 if TYPE_CHECKING:
@@ -19,11 +20,19 @@ if TYPE_CHECKING:
     from workers.tools.threads import Threads
 
 
+class Hearer(Protocol):
+    """Who hears of the calls of one turn: `workers.underway.Underway`. It neither waits nor raises."""
+
+    def calling(self, tool: str) -> Callable[[str], None]:
+        """Take note that a tool is called; return what is to be told how that ended ("" = well)."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ToolContext:
     """Who asks, in one turn. user_id is "" when it is not known who spoke; now is Unix seconds.
 
-    suggestions collects what the model offers as next questions during the turn.
+    suggestions collects what the model offers as next questions during the turn; hears is told of its calls.
     """
 
     partition: Partition
@@ -34,18 +43,24 @@ class ToolContext:
     spec: BotSpec
     now: float
     suggestions: list[str] = field(default_factory=list)
+    hears: Hearer | None = None
+    session_metadata: Mapping[str, Any] = field(default_factory=dict)
+    request_metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who speaks. A function of the fleet's own that has an argument of this type is given it; the model is not told of it
-    and cannot claim to be somebody else. user_id is "" when it is not known who spoke.
+    and cannot claim to be somebody else. user_id is "" when it is not known who spoke; the mappings are what a program said
+    of its question.
     """
 
     bot_id: str
     client_id: str
     conversation_id: str
     user_id: str
+    session_metadata: Mapping[str, Any] = field(default_factory=dict)
+    request_metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Tool(Protocol):
@@ -88,7 +103,9 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What tools of a fleet share. clean takes secrets out of a text; root is the fleet's folder."""
+    """What tools of a fleet share. clean takes secrets out of a text; root is the fleet's folder; bot_id is whose tools are
+    being made.
+    """
 
     root: Path
     http: Http
@@ -97,6 +114,7 @@ class Parts:
     threads: Threads
     modules: Modules
     servers: Servers
+    bot_id: str = FLEET
 
 
 def object_schema(properties: Mapping[str, Any], required: Sequence[str] = ()) -> dict[str, Any]:

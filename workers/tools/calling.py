@@ -58,7 +58,10 @@ class Calls:
     async def make(self, name: str, tool: Tool, arguments: dict[str, Any], context: ToolContext) -> Outcome:
         """Call a tool, known to the model as name. Never raises but for cancellation, which is safe: what fails is told to the model."""
         began = self._clock.monotonic()
+        end = context.hears.calling(name) if context.hears is not None else None
         outcome = await self._bounded(tool, arguments, context)
+        if end is not None:
+            end(outcome.error)
         self.tell(name, context, self._clock.monotonic() - began, outcome.error)
         return outcome
 

@@ -87,7 +87,10 @@ class PythonTool:
         """Call the function. Raises ToolFailed, and whatever the function raises."""
         given = self._signature.read(arguments)
         for name in self._signature.callers:
-            given[name] = Caller(context.spec.bot_id, context.client_id, context.conversation_id, context.user_id)
+            given[name] = Caller(
+                context.spec.bot_id, context.client_id, context.conversation_id, context.user_id,
+                context.session_metadata, context.request_metadata,
+            )  # fmt: skip
         if self._asynchronous:
             return as_text(await self._on_loop(self._function(**given), context))
         result = await self._threads.run(context.spec.bot_id, lambda: _called(self._function, given))

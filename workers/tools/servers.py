@@ -21,6 +21,7 @@ from workers.backoff import delay_s
 from workers.errors import ToolFailed
 from workers.failure import cause_in, text_of
 from workers.logbook import current_bot
+from workers.tools.users import Users
 
 if TYPE_CHECKING:
     from workers.clock import Clock
@@ -99,30 +100,37 @@ class Session:
         self._trouble = ""
         self._resting = False
         self._asked_at = self._listed_at = 0.0
+        self._users = Users(clock)
         self._last_words = ""
 
-    async def offers(self) -> tuple[Offer, ...]:
-        """Return what the server offers; what it did when it is away, nothing when it was never reached."""
-        self._want()
+    async def offers(self, bot_id: str, name: str) -> tuple[Offer, ...]:
+        """Return what the server offers; what it did when it is away, nothing when it was never reached.
+
+        bot_id asks, for the server it calls name.
+        """
+        self._want(bot_id, name)
         with self._clock.deadline(WAIT_S):
             await self._settled()
         link = self._alive()
-        if link is not None and self._clock.monotonic() - self._listed_at > RELIST_S:
+        if link is None:
+            self._users.misses(bot_id)
+        elif self._clock.monotonic() - self._listed_at > RELIST_S:
             link.changed.set()
         return self._offers
 
-    def known(self) -> tuple[Offer, ...] | None:
+    def known(self, bot_id: str, name: str) -> tuple[Offer, ...] | None:
         """Return what the server offers when it is there and was asked lately; None when it is to be asked."""
-        self._want()
+        self._want(bot_id, name)
         fresh = self._alive() is not None and self._clock.monotonic() - self._listed_at <= RELIST_S
         return self._offers if fresh else None
 
-    async def call(self, name: str, arguments: dict[str, Any]) -> str:
-        """Call a tool of the server, waiting for one that starts. Raises ToolFailed. Cancelling is safe."""
-        self._want()
+    async def call(self, name: str, arguments: dict[str, Any], bot_id: str, server: str) -> str:
+        """Call a tool of the server, which a bot calls so, waiting for one that starts. Raises ToolFailed. Cancelling is safe."""
+        self._want(bot_id, server)
         await self._settled()
         link = self._alive()
         if link is None:
+            self._users.misses(bot_id)
             raise ToolFailed(f"its server cannot be reached now: {self._trouble}")
         return await link.call(name, arguments)
 
@@ -138,8 +146,9 @@ class Session:
             logger.warning("the MCP server %s does not end and is left", self._name)
             self._owner.cancel()
 
-    def _want(self) -> None:
-        """Note that somebody asks; make sure there is an owner."""
+    def _want(self, bot_id: str, name: str) -> None:
+        """Note that a bot asks; make sure there is an owner."""
+        self._users.asks(bot_id, name)
         self._asked_at = self._clock.monotonic()
         if self._owner is None or self._owner.done():
             self._resting = False
@@ -197,7 +206,7 @@ class Session:
         trouble = self._clean(trouble)
         if trouble != self._trouble:
             self._trouble = trouble
-            logger.warning("the MCP server %s is away and will be tried again: %s", self._name, trouble)
+            self._users.lost(trouble)
         return False
 
     async def _session(self) -> bool:
@@ -217,7 +226,7 @@ class Session:
                 await self._list(link)
                 opened = True
                 patience.cancel()
-                logger.info("the MCP server %s offers %d tools", self._name, len(self._offers))
+                self._users.found(len(self._offers))
                 idle = await self._live(link)
         if not opened:
             raise ToolFailed(f"it did not start in {START_S:g} s")

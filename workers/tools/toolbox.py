@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from workers.metrics import Metrics
 
 logger = logging.getLogger(__name__)
+
+KEPT: Final = 20_000
+"""Toolboxes held; beyond it the one used longest ago is made anew when its bot is asked again."""
 
 
 def has_tools(config: BotConfig) -> bool:
@@ -149,7 +154,7 @@ class Toolboxes:
             modules=Modules(root, clock, bus, threads, clean),
             servers=Servers(root, clock, clean),
         )
-        self._made: dict[str, tuple[str, Toolbox]] = {}
+        self._made: OrderedDict[str, tuple[str, Toolbox]] = OrderedDict()
         self._none: Final = Toolbox((), self._calls)
 
     async def open(self) -> None:
@@ -170,10 +175,14 @@ class Toolboxes:
         known = self._made.get(spec.bot_id)
         if known is None or known[0] != spec.digest:
             known = self._made[spec.bot_id] = (spec.digest, Toolbox(self._sources(spec), self._calls))
+            if len(self._made) > KEPT:
+                self._made.popitem(last=False)
+        self._made.move_to_end(spec.bot_id)
         return known[1]
 
     def _sources(self, spec: BotSpec) -> list[Source]:
-        sources = [_maker(section.kind)(section, self._parts) for section in spec.config.tools]
+        parts = replace(self._parts, bot_id=spec.bot_id)
+        sources = [_maker(section.kind)(section, parts) for section in spec.config.tools]
         if spec.config.memory.profile or spec.config.reply.suggestions:
             from workers.tools import builtin  # on use: a bot without tools loads none of them
 

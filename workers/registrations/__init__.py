@@ -1,0 +1,1 @@
+"""Where bots that programs register are kept."""
