@@ -80,12 +80,17 @@ def _check_facts(changes: Mapping[str, str | None]) -> None:
         raise BadRequest(error.message) from None
 
 
-async def spent(usage: UsageRows, bot_id: str, by: str, days: int, zone: str, now: float) -> list[UsageRow]:
-    """Return what a bot spent in the last days of its time zone, today among them: days in order, else by tokens."""
+async def spent(
+    usage: UsageRows, bot_id: str, by: str, days: int, zone: str, now: float, client_id: str | None = None
+) -> list[UsageRow]:
+    """Return what a bot spent in the last days of its time zone, today among them: days in order, else by tokens.
+
+    client_id: for this client only.
+    """
     place = ZoneInfo(zone) if zone else UTC
     today = datetime.fromtimestamp(now, tz=place).date()
     since = datetime.combine(today - timedelta(days=days - 1), time(), tzinfo=place)
-    sums = await usage.sums(by, int(since.timestamp() * 1000))
+    sums = await usage.sums(by, int(since.timestamp() * 1000), client_id=client_id)
     if by == "day":
         sums = _days(sums, place)
     else:

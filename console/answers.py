@@ -243,6 +243,42 @@ class Said(TypedDict):
     latency_s: float
 
 
+class ToolRun(TypedDict):
+    """One tool called for an answer: for how long it runs, or ran; error is empty when it went well."""
+
+    tool: str
+    running: bool
+    took_s: float
+    error: str
+
+
+class Saying(TypedDict):
+    """What is new of an answer under way: its text is the first `keep` characters of what it was, then `more`.
+
+    tools are those called by now, the last 100 of them. said is None until it is whole; then it alone counts.
+    """
+
+    keep: int
+    more: str
+    tools: list[ToolRun]
+    age_s: float
+    said: Said | None
+
+
+class AnsweringRow(TypedDict):
+    """One conversation that is being answered at this moment, for age_s.
+
+    characters of the answer are written, 0 as well where it is not streamed; tools are those that run now.
+    """
+
+    client_id: str
+    conversation_id: str
+    operator: bool
+    age_s: float
+    characters: int
+    tools: list[ToolRun]
+
+
 class UsageRow(TypedDict):
     """What one bot spent, over one day, chat, person or model (key).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
@@ -12,6 +13,7 @@ from urllib.parse import quote, urlencode
 from config.vocabulary import Phase
 from console.answers import (
     AccessAnswer,
+    AnsweringRow,
     ConfigFile,
     ConversationRow,
     Draft,
@@ -21,15 +23,17 @@ from console.answers import (
     MessageRow,
     Preview,
     Said,
+    Saying,
     Series,
     UsageRow,
 )
+from console.attach_keys import RemoteKeys
 from console.control import API_VERSION, Action, EventLine, EventQuery, Info, LogLine, LogQuery, Outcome, Status
-from console.errors import NoFleet, WrongVersion
+from console.errors import NoFleet, WrongVersion, revived
 from console.lock import owner_of
 from console.place import Place, socket_path
 from console.thinning import whole
-from console.wire import ANSWER_TIMEOUT_S, Wire
+from console.wire import ANSWER_TIMEOUT_S
 from workers.clock import Clock
 
 
@@ -50,7 +54,7 @@ async def connect(place: Place, clock: Clock | None = None, *, readonly: bool = 
     return remote
 
 
-class RemoteControl(Wire):
+class RemoteControl(RemoteKeys):
     """A Control of the fleet that serves a socket; every call has its own connection."""
 
     async def shake_hands(self) -> Info:
@@ -69,7 +73,7 @@ class RemoteControl(Wire):
 
     async def status(self) -> Status:
         """As Control.status."""
-        return cast("Status", await self._call("GET", "/v1/bots"))
+        return cast("Status", await self._call("GET", "/v1/bots?origin=folder"))
 
     async def bot(self, bot_id: str) -> dict[str, Any]:
         """As Control.bot."""
@@ -160,6 +164,23 @@ class RemoteControl(Wire):
         """As Control.say."""
         body = {"text": text, "session": session, "actor": actor}
         return cast("Said", await self._order(f"/v1/bots/{_part(bot_id)}/say", body))
+
+    async def saying(self, bot_id: str, text: str, *, session: str, actor: str, key: str = "") -> AsyncIterator[Saying]:
+        """As Control.saying; of a fleet too old to tell how an answer grows, the whole one at once."""
+        if "saying" not in (await self.info())["capabilities"]:
+            said = await self.say(bot_id, text, session=session, actor=actor)
+            yield {"keep": 0, "more": "", "tools": [], "age_s": said["latency_s"], "said": said}
+            return
+        body = {"text": text, "session": session, "actor": actor, "key": key or uuid.uuid4().hex}
+        async with aclosing(self._ordered(f"/v1/bots/{_part(bot_id)}/saying", body)) as lines:
+            async for line in lines:
+                if "error" in line:
+                    raise revived(line)
+                yield cast("Saying", line)
+
+    async def answering(self, bot_id: str) -> list[AnsweringRow]:
+        """As Control.answering."""
+        return cast("list[AnsweringRow]", await self._call("GET", f"/v1/bots/{_part(bot_id)}/answering"))
 
     async def usage(self, selectors: Sequence[str], *, by: str, days: int) -> list[UsageRow]:
         """As Control.usage."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from console.answers import ConversationRow, MessageRow
+from console.answers import AnsweringRow, ConversationRow, MessageRow
 
 if TYPE_CHECKING:
-    from store.conversations import Conversation, Conversations
+    from collections.abc import Iterable
+
+    from store.conversations import Conversation, Conversations, Place
     from store.messages import Messages, StoredMessage
     from store.usage import Tokens, UsageRows
+    from workers.underway import Underway
 
 OPERATOR: Final = "operator:"
 """Begins the conversation_id of what an operator says to a bot; those of channels are numbers."""
@@ -19,14 +22,26 @@ MOST: Final = 1000
 
 
 async def listed(
-    conversations: Conversations, messages: Messages, *, search: str = "", before: float = 0.0, limit: int = 50
+    conversations: Conversations,
+    messages: Messages,
+    *,
+    search: str = "",
+    before: float = 0.0,
+    limit: int = 50,
+    client_id: str | None = None,
+    behind: Place | None = None,
 ) -> list[ConversationRow]:
-    """As Control.conversations, of one bot."""
-    rows = []
-    for each in await conversations.recent(min(limit, MOST), before_ms=int(before * 1000), search=search):
-        last = await messages.page(each.client_id, each.conversation_id, 1, search=search)
-        rows.append(_conversation(each, last[-1] if last else None))
-    return rows
+    """As Control.conversations, of one bot; of one client only, and behind one conversation, where they are named."""
+    found = await conversations.recent(
+        min(limit, MOST), before_ms=int(before * 1000), search=search, client_id=client_id, behind=behind
+    )
+    return [await shown(each, messages, search) for each in found]
+
+
+async def shown(row: Conversation, messages: Messages, search: str = "") -> ConversationRow:
+    """Return a conversation as it is listed, with the last message that has a text in it."""
+    last = await messages.page(row.client_id, row.conversation_id, 1, search=search)
+    return _conversation(row, last[-1] if last else None)
 
 
 async def read(
@@ -43,6 +58,23 @@ async def read(
     answered = [m.update_id for m in found if m.role == "assistant" and m.update_id is not None]
     taken = await usage.of_updates(answered)
     return [_message(each, taken.get(each.update_id) if each.update_id is not None else None) for each in found]
+
+
+def answering(turns: Iterable[Underway]) -> list[AnsweringRow]:
+    """As Control.answering, of turns under way."""
+    from console.inquiry import tool_runs  # loads the engine, which offline commands do without
+
+    return [
+        {
+            "client_id": turn.client_id,
+            "conversation_id": turn.conversation_id,
+            "operator": turn.conversation_id.startswith(OPERATOR),
+            "age_s": turn.age_s,
+            "characters": turn.characters,
+            "tools": [run for run in tool_runs(turn) if run["running"]],
+        }
+        for turn in sorted(turns, key=lambda turn: turn.began)
+    ]
 
 
 def _conversation(row: Conversation, last: StoredMessage | None) -> ConversationRow:

@@ -55,6 +55,12 @@ TREE: dict[str, Any] = {
         "export": ("bot_export", "Write one bot's rows into a portable file."),
         "import": ("bot_import", "Read one bot's rows from a portable file."),
     },
+    "key": {
+        "": "Make, list and revoke keys of the HTTP API.",
+        "add": ("key_add", "Make a key of the HTTP API."),
+        "list": ("key_list", "List the keys of the HTTP API."),
+        "revoke": ("key_revoke", "Let a key of the HTTP API be good no more."),
+    },
     "config": {
         "": "Show what the files say, and what they may say.",
         "show": ("config_show", "Show the effective configuration of a bot."),

@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 from config.vocabulary import FLEET, Phase
 from console.answers import (
     AccessAnswer,
+    AnsweringRow,
     BotRow,
     ConfigFile,
     ConversationRow,
@@ -35,10 +36,12 @@ from console.answers import (
     Outcome,
     Preview,
     Said,
+    Saying,
     Series,
     Status,
     UsageRow,
 )
+from console.keyholding import Keyholder
 from workers.errors import NoSuchBot
 
 __all__ = [
@@ -46,6 +49,7 @@ __all__ = [
     "API_VERSION",
     "AccessAnswer",
     "Action",
+    "AnsweringRow",
     "BotRow",
     "ConfigFile",
     "Control",
@@ -66,6 +70,7 @@ __all__ = [
     "Outcome",
     "Preview",
     "Said",
+    "Saying",
     "Series",
     "Status",
     "UsageRow",
@@ -74,7 +79,7 @@ __all__ = [
     "sources",
 ]
 
-API_VERSION: Final = "1.1"
+API_VERSION: Final = "1.2"
 """major.minor of the control protocol; another major is refused by clients."""
 
 ALL: Final = "*"
@@ -119,7 +124,7 @@ class EventQuery:
     before: float = 0.0
 
 
-class Control(Protocol):
+class Control(Keyholder, Protocol):
     """Every operation. Raises FleetErrors only; cancelling a call is safe, what it began may still happen."""
 
     async def info(self) -> Info:
@@ -270,8 +275,21 @@ class Control(Protocol):
         """Ask a bot as its operator: a turn by its configuration, in a conversation of the session's own.
 
         It is remembered and its tokens are counted as those of every turn; it reaches no channel. Where no answer can be
-        had, `error` says why and nothing is remembered. Raises NoSuchBot, WrongPhase (no good configuration), BadRequest.
+        had, `error` says why and nothing is remembered. Who stops waiting stops nothing: the turn goes on to its end.
+        Raises NoSuchBot, WrongPhase (no good configuration), BadRequest.
         """
+        ...
+
+    def saying(self, bot_id: str, text: str, *, session: str, actor: str, key: str = "") -> AsyncIterator[Saying]:
+        """As `say`, and yield what there is of the answer while it is made, ten times a second at most; the last is whole.
+
+        A reader that is slow gets fewer of them, each with all that is new; one that leaves stops nothing. Under a key
+        used before (of the last questions) nothing is asked: that question is followed from its beginning.
+        """
+        ...
+
+    async def answering(self, bot_id: str) -> list[AnsweringRow]:
+        """Return the conversations whose answers are being made, those asked for longest first. Raises NoSuchBot."""
         ...
 
     async def usage(self, selectors: Sequence[str], *, by: str, days: int) -> list[UsageRow]:

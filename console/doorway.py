@@ -19,6 +19,9 @@ from console.place import make_private
 from workers.clock import Clock
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from console.web.api import Api
     from console.web.server import SocketServer
 
 BACKLOG: Final = 128
@@ -33,12 +36,14 @@ class Doorway:
         self._channel = channel
         self._clock = clock
         self._server: SocketServer | None = None
+        self.app: FastAPI | None = None
 
-    async def serve(self, control: Control) -> None:
+    async def serve(self, control: Control, api: Api | None = None) -> None:
         """Load the web stack (0.3 s, 30 MB: off the loop, off the start path), then answer; returns at once then."""
         app = await anyio.to_thread.run_sync(import_module, "console.web.app")
         web = await anyio.to_thread.run_sync(import_module, "console.web.server")
-        server: SocketServer = web.SocketServer(app.make_app(control, self._clock), self._channel, self._clock)
+        self.app = app.make_app(control, self._clock, api)
+        server: SocketServer = web.SocketServer(self.app, self._channel, self._clock)
         await server.start()
         self._server = server
         gc.freeze()

@@ -9,7 +9,8 @@ FleetError
 ├── BadRequest                what was asked makes no sense (exit 2)
 ├── Conflict                  somebody else was faster: what was asked rests on what is no more so
 ├── ReadOnly                  the console that asks has said that it only looks
-├── NotAllowed                the peer is neither the owner nor root
+├── NotAllowed                the peer is neither the owner nor root, or its key does not allow it
+├── NoSuchKey                 no key of the HTTP API of that name (exit 4)
 └── RemoteFailure             the fleet failed at what was asked, in a way this client does not know
 """
 
@@ -63,7 +64,13 @@ class ReadOnly(FleetError):
 
 
 class NotAllowed(FleetError):
-    """The peer is neither the fleet's owner nor root."""
+    """The peer is neither the fleet's owner nor root, or its key does not allow what was asked."""
+
+
+class NoSuchKey(FleetError):
+    """No key of the HTTP API has that name or id."""
+
+    exit_code = exits.UNKNOWN
 
 
 class RemoteFailure(FleetError):
@@ -84,6 +91,7 @@ _TRAVELLING: Final[tuple[type[FleetError], ...]] = (
     Conflict,
     ReadOnly,
     NotAllowed,
+    NoSuchKey,
 )
 
 
@@ -106,6 +114,8 @@ def described(error: FleetError) -> dict[str, Any]:
 
 
 def revived(answer: dict[str, Any]) -> FleetError:
-    """Return the error a fleet described; the inverse of `described`."""
-    kind = KINDS.get(str(answer.get("error")), RemoteFailure)
-    return kind(str(answer.get("message", "the fleet failed")), str(answer.get("detail") or ""))
+    """Return the error a fleet described, in an answer or as `described` does."""
+    detail = answer.get("detail")
+    # A fleet of before 1.2 tells the word as `error` and the hint as `detail`, as a line of a stream does.
+    word, hint = (detail.get("kind"), detail.get("hint")) if isinstance(detail, dict) else (answer.get("error"), detail)
+    return KINDS.get(str(word), RemoteFailure)(str(answer.get("message", "the fleet failed")), str(hint or ""))

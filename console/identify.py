@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -19,13 +20,13 @@ AT_ONCE: Final = 10
 TIMEOUT_S: Final = 15
 
 
-async def identify_all(configs: Mapping[str, BotConfig]) -> dict[str, Identity | str]:
-    """Return bot_id → identity, or a sentence that says why there is none. Never raises a ChannelError."""
+async def identify_all(configs: Mapping[str, BotConfig]) -> dict[str, Identity | FleetError]:
+    """Return bot_id → identity, or the error that says why there is none. Never raises a ChannelError."""
     from workers.http import Http
 
     http = Http()
     limiter = anyio.CapacityLimiter(AT_ONCE)
-    answers: dict[str, Identity | str] = {}
+    answers: dict[str, Identity | FleetError] = {}
 
     async def ask(bot_id: str, config: BotConfig) -> None:
         async with limiter:
@@ -40,17 +41,19 @@ async def identify_all(configs: Mapping[str, BotConfig]) -> dict[str, Identity |
     return answers
 
 
-async def _identify(config: BotConfig, http: Http) -> Identity | str:
+async def _identify(config: BotConfig, http: Http) -> Identity | FleetError:
     from workers.channels.telegram import TelegramChannel
     from workers.clock import SystemClock
+    from workers.errors import ChannelUnreachable
 
     channel = TelegramChannel(config, http, SystemClock())
     try:
         with anyio.fail_after(TIMEOUT_S):
             return await channel.identify()
     except FleetError as error:
-        return error.message
+        return error
     except TimeoutError:
-        return f"no answer within {TIMEOUT_S} s"
+        host = urlsplit(config.telegram.base_url).hostname
+        return ChannelUnreachable(f"Telegram cannot be reached: {host}: no answer within {TIMEOUT_S} s")
     finally:
         await channel.close()

@@ -34,6 +34,7 @@ from console.course import Course
 from console.errors import Conflict, described
 from console.feed import Board
 from console.gate import Gate
+from console.keydesk import KeyDesk
 from console.offline import remove_file
 from console.paperwork import Paperwork
 from console.records import Records
@@ -47,13 +48,26 @@ if TYPE_CHECKING:
 
 LOOK_S: Final = 0.05
 """How often `wait` looks."""
-MORE: Final = ("feed", "series", "conversations", "say", "edit", "edit_fleet", "add", "usage", "profile", "access")
+MORE: Final = (
+    "feed",
+    "series",
+    "conversations",
+    "say",
+    "edit",
+    "edit_fleet",
+    "add",
+    "usage",
+    "profile",
+    "access",
+    "saying",
+    "answering",
+)
 """What a fleet of this version can beyond the first one."""
 STUCK: Final = frozenset({Phase.STOPPED, Phase.DISABLED, Phase.INVALID, Phase.QUARANTINED})
 """Phases a bot does not leave by itself (soon): waiting for another one is useless."""
 
 
-class LocalControl(Talks, Accounts, Gate, Course, Paperwork):
+class LocalControl(Talks, Accounts, Gate, KeyDesk, Course, Paperwork):
     """The Control of a fleet of this process."""
 
     def __init__(self, fleet: Fleet) -> None:
@@ -114,8 +128,12 @@ class LocalControl(Talks, Accounts, Gate, Course, Paperwork):
             "held": fleet.pool.held is not None,
             "store_fault": str(fault) if fault else None,
             "outage": fleet.pool.outage,
-            "config_errors": [str(problem) for problem in fleet.reloader.errors],
+            "config_errors": [*map(str, fleet.reloader.errors), *self._api_problem()],
         }
+
+    def _api_problem(self) -> list[str]:
+        listener = self._fleet.listener
+        return [listener.problem] if listener is not None and listener.problem else []
 
     async def bot(self, bot_id: str) -> dict[str, Any]:
         """As Control.bot."""
@@ -272,6 +290,7 @@ class LocalControl(Talks, Accounts, Gate, Course, Paperwork):
         await anyio.to_thread.run_sync(remove_file, path)
         await self._fleet.reloader.reload([path], patient=False)
         await self._fleet.pool.release(bot_id)
+        await self._forget_inquiries(bot_id)
         await self._fleet.settle(bot_id)
         rows = await self._fleet.pool.remove(bot_id)
         await anyio.to_thread.run_sync(keeping.remove, self._fleet.place.root, bot_id)

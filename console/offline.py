@@ -21,18 +21,22 @@ from console.answers import ConversationRow, MessageRow, UsageRow
 from console.chats import listed, read
 from console.control import BotRow, EventLine, EventQuery, LogLine, LogQuery, Status, matching, no_such_bot, sources
 from console.errors import BadRequest
+from console.keyholding import KeyAnswer, NewKeyAnswer
+from console.keyring import Keyring
 from console.lock import Lock, Owner
 from console.place import Place
 from console.rows import event_line, log_line, log_matcher, phase_counts
 from store.bots import SELECT, BotState, state_of
 from store.conversations import Conversations
 from store.journal import Journal
+from store.keys import ApiKeys
 from store.logs import Logs
 from store.messages import Messages
 from store.opening import cannot_open, check_readable
 from store.reader import Reader
 from store.tails import Tails
 from store.usage import UsageRows
+from store.writer import NoWriter
 from workers.clock import SystemClock
 from workers.media import keeping
 
@@ -209,6 +213,34 @@ class Offline:
             rows = await store.remove_partition(bot_id)
             await anyio.to_thread.run_sync(keeping.remove, self.place.root, bot_id)
         return {"bot_id": bot_id, "file": str(path), "rows": rows}
+
+    async def keys(self) -> list[KeyAnswer]:
+        """As Keyholder.keys."""
+        async with self._reader() as reader:
+            if reader is None:
+                return []
+            ring = Keyring(ApiKeys(NoWriter(self.place.database), reader), SystemClock())
+            await ring.load()
+            return ring.all()
+
+    async def key_add(
+        self, name: str, scope: str, *, client_id: str | None = None, days: float | None = None, actor: str
+    ) -> NewKeyAnswer:
+        """As Keyholder.key_add."""
+        async with self._ring(create=True) as ring:
+            return await ring.add(name, scope, client_id, days, actor)
+
+    async def key_revoke(self, name: str) -> KeyAnswer:
+        """As Keyholder.key_revoke."""
+        async with self._ring() as ring:
+            return await ring.revoke(name)
+
+    @asynccontextmanager
+    async def _ring(self, *, create: bool = False) -> AsyncIterator[Keyring]:
+        async with self._store(create=create) as store:
+            ring = Keyring(store.keys, SystemClock())
+            await ring.load()
+            yield ring
 
     async def _bot_ids(self, reader: Reader) -> list[str]:
         return [bot_id for (bot_id,) in await reader.fetch("SELECT bot_id FROM bots ORDER BY bot_id")]

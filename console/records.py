@@ -70,8 +70,12 @@ class Records:
 
     async def logs(self, query: LogQuery) -> list[LogLine]:
         """As Control.logs."""
+        log_matcher(query)
+        return await self.logs_of(sources(query.bots, await self.stored_ids()), query)
+
+    async def logs_of(self, names: Sequence[str], query: LogQuery) -> list[LogLine]:
+        """Return what a query asks for, of these partitions. Raises BadRequest."""
         matches = log_matcher(query)
-        names = sources(query.bots, await self.stored_ids())
         await self._fleet.flush_logs()
         limit = SCAN_LINES if query.pattern else query.tail
         lines: list[LogLine] = []
@@ -116,7 +120,10 @@ class Records:
 
     async def events(self, query: EventQuery) -> list[EventLine]:
         """As Control.events."""
-        names = sources(query.bots, await self.stored_ids())
+        return await self.events_of(sources(query.bots, await self.stored_ids()), query)
+
+    async def events_of(self, names: Sequence[str], query: EventQuery) -> list[EventLine]:
+        """Return what a query asks for, of these partitions."""
         await self._fleet.journal.flush()
         lines: list[EventLine] = []
         for name in names:

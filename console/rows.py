@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections import Counter
@@ -17,6 +16,7 @@ from console.errors import BadRequest
 from store.events import Event
 from store.journal import EventRow
 from store.logs import LogRow
+from workers.encoding import as_text, decoded
 
 if TYPE_CHECKING:
     from config.change import BotChange
@@ -66,14 +66,14 @@ def event_line(row: EventRow) -> EventLine:
         "bot_id": row.bot_id,
         "at": row.at_ms / 1000,
         "kind": row.kind,
-        "data": json.loads(row.data),
+        "data": decoded(row.data),
         "actor": row.actor,
     }
 
 
 def line_of(event: Event) -> EventLine:
     """Return an event of the bus exactly as the journal will give it later."""
-    data = json.loads(json.dumps(event.data()))
+    data = decoded(as_text(event.data()))
     at = int(event.at * 1000) / 1000
     return {"bot_id": event.bot_id, "at": at, "kind": event.kind, "data": data, "actor": str(data.get("actor", ""))}
 

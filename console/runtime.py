@@ -11,10 +11,11 @@ import logging
 import os
 import resource
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from importlib import import_module
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, TYPE_CHECKING, Final, cast
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
@@ -25,33 +26,34 @@ from config.snapshot import BotSpec, Snapshot
 from config.vocabulary import FLEET
 from console.cli import version
 from console.doorway import Doorway, open_doorway
+from console.exposition import Exposition
+from console.journals import Journals
+from console.keyring import Keyring
 from console.local import LocalControl
 from console.lock import Lock, Owner
-from console.parts import Guarded, Told, tend
+from console.parts import Told
 from console.place import Place, find, socket_path
 from console.reloader import Reloader
 from console.spout import Spout
-from store.database import Store
+from console.tenants import Tenants
+from console.web.api import Api
 from store.events import FleetStarted, FleetStopped
-from store.inspection import first_look
-from workers.bus import Bus
 from workers.channels import open_channel
-from workers.chat.engine import Engine
-from workers.chat.summary import Summaries
 from workers.clock import Clock, SystemClock
+from workers.finishing import finished
 from workers.housekeeping import Housekeeper
-from workers.http import Http
 from workers.journal import EventJournal
-from workers.llm import Providers
-from workers.llm.asking import Asker
 from workers.logbook import Logbook, installed, wants_colour
-from workers.metrics import Metrics
 from workers.pool import Pool
-from workers.prices import Prices
 from workers.redaction import Redactor
-from workers.services import OpenChannel, Services
+from workers.registrations.sqlite import SqliteBackend
+from workers.registry import BotRegistry
+from workers.services import OpenChannel, Services, open_services
+from workers.tending import Guarded, tend
 from workers.tools.python import left_behind
-from workers.tools.toolbox import Toolboxes
+
+if TYPE_CHECKING:
+    from console.web.listener import Listener
 
 logger = logging.getLogger("botdeck")
 
@@ -59,6 +61,8 @@ SHUTDOWN_S: Final = 28.0
 """The whole way down; service managers kill at 30 s or later."""
 LOGS_S: Final = 0.5
 METRICS_S: Final = 60.0
+REGISTRATIONS_S: Final = 30.0
+"""How soon registered bots follow what lies beneath them: `[defaults]`, the environment, .env."""
 STDERR: Final = 2
 HURRY_S: Final = 0.05
 DESCRIPTORS: Final = 65_536
@@ -94,14 +98,24 @@ class Fleet:
         self.reloader = Reloader(
             loader, snapshot, apply=self.pool.apply, prepare=self.prepare, bus=self.bus, clock=self.clock
         )
+        self.keys = Keyring(services.store.keys, self.clock)
+        self.listener: Listener | None = None
         self.control = LocalControl(self)
+        self.tenants = Tenants(
+            self,
+            services,
+            BotRegistry(SqliteBackend(), cache_ttl=REGISTRATIONS_S, services=services, foundation=loader.foundation),
+        )
+        self.journals = Journals(self)
+        settings, measures = (lambda: self.snapshot.fleet.api), Exposition(self).pages
+        self.api = Api(settings, self.keys, measures, self._unready, self.tenants, self.journals)
         self._log_turn = anyio.Lock()
         self._hurried = anyio.Event()
 
     @property
     def leaks(self) -> bool:
         """Whether something ignores its cancellation, so that the process ends only by force."""
-        return bool(self.pool.leaked) or left_behind()
+        return bool(self.pool.leaked) or self.control.lingering or left_behind()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -124,6 +138,10 @@ class Fleet:
         self.logbook.set_level(snapshot.fleet.log.level)
         self.prices.own(snapshot.fleet.prices)
 
+    def _unready(self) -> str:
+        """Return why the fleet is not to be asked at the moment; nothing when it is."""
+        return "shutting down" if self.control.closing else "the database refuses writes" if self.store.fault else ""
+
     def hurry(self) -> None:
         """Cut the drain short, the one that runs or the one to come: turns are cancelled, their updates stay."""
         self._hurried.set()
@@ -142,10 +160,12 @@ class Fleet:
             ).run,
             "database check": self._inspect,
             "summaries": self._condense,
+            "keys": self.keys.run,
         }
         for name, part in parts.items():
             group.start_soon(tend, name, part, self.clock, name=f"fleet/{name}")
         self.prices.own(self.snapshot.fleet.prices)
+        await self.keys.load()
         self._publish(FleetStarted, pid=self.owner.pid, version=self.owner.version)
         await self.pool.apply(self.snapshot)
         # What exists now lives as long as the fleet: a full collection no longer walks it (26 ms at 1,000 bots).
@@ -161,7 +181,8 @@ class Fleet:
     async def flush_logs(self) -> None:
         """Write down every log line taken before."""
         async with self._log_turn:
-            await self.logbook.write_down(self.store)
+            # A batch that may or may not be written would be written twice.
+            await finished(self.logbook.write_down(self.store))
 
     async def settle(self, bot_id: str) -> None:
         """Write down what was said and done so far, and forget what is measured of a bot: nothing of it comes later."""
@@ -218,13 +239,17 @@ class Fleet:
     async def _drain(self) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(self._cut_short)
-            await self.pool.shutdown()
+            async with anyio.create_task_group() as ending:
+                ending.start_soon(self.control.finish_inquiries)
+                ending.start_soon(self.tenants.close)
+                await self.pool.shutdown()
             group.cancel_scope.cancel()
 
     async def _cut_short(self) -> None:
         await self._hurried.wait()
         while True:  # a bot that begins to drain only now is cut short as well
             self.pool.cut_short()
+            self.control.give_up_inquiries()
             await self.clock.sleep(HURRY_S)
 
     async def _write_last(self) -> None:
@@ -232,6 +257,7 @@ class Fleet:
         for name, last in (
             ("journal", self.journal.close),
             ("metrics", lambda: self.metrics.flush(self.store)),
+            ("keys", self.keys.note),
             ("log writer", self.flush_logs),
         ):
             with Guarded(name):
@@ -268,7 +294,16 @@ async def open_fleet(
         book = _open_logbook(stack, snapshot, log_format)
         book.quiet = quiet
         doorway = await stack.enter_async_context(open_doorway(path, clock)) if serve else None
-        services = await _services(stack, snapshot, clock, channels, book.redactor.clean)
+        services = await stack.enter_async_context(
+            open_services(
+                snapshot.database,
+                clock,
+                root=snapshot.root,
+                durability=snapshot.fleet.store.durability,
+                channels=channels,
+                redactor=book.redactor,
+            )
+        )
         fleet = Fleet(place, owner, loader, snapshot, book, services, environment=environment)
         try:
             async with _running(fleet, doorway):
@@ -303,31 +338,6 @@ def _open_logbook(stack: AsyncExitStack, snapshot: Snapshot, log_format: str | N
     return book
 
 
-async def _services(
-    stack: AsyncExitStack, snapshot: Snapshot, clock: Clock, channels: OpenChannel, clean: Callable[[str], str]
-) -> Services:
-    """Open the database and make what all workers share; the stack closes it. Raises StoreError."""
-    durability = snapshot.fleet.store.durability
-    whole = await anyio.to_thread.run_sync(first_look, snapshot.database)
-    store = await Store.open(snapshot.database, now_ms=int(clock.now() * 1000), durability=durability)
-    stack.push_async_callback(_calmly, store.close)
-    store.unclean = store.unclean and not whole
-    http = Http()
-    stack.push_async_callback(_calmly, http.close)
-    bus, metrics, prices, asker = Bus(), Metrics(clock), Prices(), Asker(Providers(http, clock), clock)
-    toolboxes = Toolboxes(snapshot.root, http, clock, bus, metrics, clean)
-    await toolboxes.open()
-    stack.push_async_callback(_calmly, toolboxes.close)
-    engine = Engine(asker, clock, toolboxes, Summaries(asker, prices, metrics, clock))
-    return Services(clock, store, bus, http, metrics, engine, channels, clean, prices=prices, root=snapshot.root)
-
-
-async def _calmly(close: Callable[[], Awaitable[None]]) -> None:
-    """Close something to the end, also when the start was cancelled."""
-    with anyio.CancelScope(shield=True):
-        await close()
-
-
 @asynccontextmanager
 async def _running(fleet: Fleet, doorway: Doorway | None) -> AsyncIterator[None]:
     """Run a fleet's parts for the length of the block, in the order the module's docstring gives."""
@@ -338,13 +348,24 @@ async def _running(fleet: Fleet, doorway: Doorway | None) -> AsyncIterator[None]
             group.start_soon(_follow_files, fleet, follower, name="fleet/files")
             if doorway is not None:
                 serve = doorway.serve
-                group.start_soon(tend, "control socket", lambda: serve(fleet.control), fleet.clock, name="fleet/web")
+                group.start_soon(
+                    tend, "control socket", lambda: serve(fleet.control, fleet.api), fleet.clock, name="fleet/web"
+                )
+                group.start_soon(tend, "API", lambda: _listen(fleet, doorway), fleet.clock, name="fleet/api")
             yield
         finally:
             fleet.control.closing = True
             follower.cancel()
             await fleet.stop()
             group.cancel_scope.cancel()
+
+
+async def _listen(fleet: Fleet, doorway: Doorway) -> None:
+    """Serve the API as soon as the web stack is loaded, where the configuration says."""
+    await doorway.serving.wait()
+    web = await anyio.to_thread.run_sync(import_module, "console.web.listener")
+    fleet.listener = web.Listener(doorway.app, fleet.api, fleet.clock)
+    await fleet.listener.run()
 
 
 async def _follow_files(fleet: Fleet, scope: anyio.CancelScope) -> None:

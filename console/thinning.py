@@ -1,7 +1,7 @@
 """Frames as they cross the socket: of a row only the values that are not known already, made whole again at the other end.
 
-A row is told by what it was, a new one by the row before it in the frame. Most changes touch three or four of thirty values, and
-most bots are alike in most of them: encoding, sending and reading those would cost more than all the rest.
+A row is told by what it was. Most changes touch three or four of thirty values: encoding, sending and reading the others would
+cost more than all the rest. Full frames, and rows of bots that are new, cross as they are: there is nothing to tell them by.
 """
 
 from __future__ import annotations
@@ -21,28 +21,21 @@ async def thinned(frames: AsyncIterator[Frame]) -> AsyncGenerator[Any]:
     async with aclosing(cast("AsyncGenerator[Frame]", frames)) as coming:
         async for frame in coming:
             had = _kept(had, frame)
-            rows, last = [], None
-            for row in cast("list[Row]", frame["bots"]):
-                before = had.get(row["bot_id"], last)
-                rows.append(row if before is None else _less(row, before))
-                had[row["bot_id"]] = last = row
-            yield {**frame, "bots": rows, "thin": True}
+            rows = cast("list[Row]", frame["bots"])
+            thin = [_less(row, had[row["bot_id"]]) if row["bot_id"] in had else row for row in rows]
+            had.update((row["bot_id"], row) for row in rows)
+            yield {**frame, "bots": thin, "thin": True}
 
 
 async def whole(frames: AsyncIterator[Any]) -> AsyncGenerator[Frame]:
     """Yield the frames `thinned` was given; frames that never were thinned come through as they are."""
     had: dict[str, Row] = {}
     async for frame in frames:
-        if not frame.pop("thin", False):
-            yield frame
-            continue
-        had = _kept(had, frame)
-        rows, last = [], None
-        for row in frame["bots"]:
-            before = had.get(row["bot_id"], last)
-            had[row["bot_id"]] = last = row if before is None else _more(row, before)
-            rows.append(last)
-        yield cast("Frame", {**frame, "bots": rows})
+        if frame.pop("thin", False):
+            had = _kept(had, frame)
+            frame["bots"] = [_more(row, had[row["bot_id"]]) if row["bot_id"] in had else row for row in frame["bots"]]
+            had.update((row["bot_id"], row) for row in frame["bots"])
+        yield cast("Frame", frame)
 
 
 def _kept(had: dict[str, Row], frame: Any) -> dict[str, Row]:

@@ -9,7 +9,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import urlencode
@@ -19,6 +19,7 @@ import h11
 from config.errors import FleetError
 from console.errors import NoFleet, ReadOnly, RemoteFailure, revived
 from workers.clock import Clock, SystemClock
+from workers.encoding import decoded
 
 ANSWER_TIMEOUT_S: Final = 30.0
 """How long an answer may take; what takes longer by nature (wait, backup, remove) brings its own limit."""
@@ -82,8 +83,32 @@ class Wire:
 
     async def _stream(self, path: str, query: dict[str, Any]) -> AsyncGenerator[Any]:
         """Yield the JSON lines of an answer, heartbeats left out."""
-        target = f"{path}?{urlencode(query, doseq=True)}"
-        async with self._exchange("GET", target) as exchange:
+        async with aclosing(self._lines("GET", f"{path}?{urlencode(query, doseq=True)}")) as lines:
+            async for line in lines:
+                yield line
+        if "follow" in query:
+            raise NoFleet(f"the fleet{self._who} has ended")
+
+    async def _ordered(self, path: str, body: dict[str, Any]) -> AsyncGenerator[Any]:
+        """Yield the JSON lines an order is answered with; asked once more when the connection is lost before their end.
+
+        The lines then come from the beginning: the fleet must know the order again by what is in its body. Raises ReadOnly,
+        and what `_call` raises.
+        """
+        if self.readonly:
+            raise ReadOnly("this console only looks", "attach without --readonly")
+        try:
+            async with aclosing(self._lines("POST", path, body)) as lines:
+                async for line in lines:
+                    yield line
+        except _Cut:
+            async with aclosing(self._lines("POST", path, body)) as lines:
+                async for line in lines:
+                    yield line
+
+    async def _lines(self, method: str, target: str, body: Any = None) -> AsyncGenerator[Any]:
+        """Yield the JSON lines of one answer, heartbeats left out."""
+        async with self._exchange(method, target, body) as exchange:
             status = await self._in_time(exchange.head())
             pieces, rest = exchange.body(), list[bytes]()
             if status != 200:
@@ -95,11 +120,9 @@ class Wire:
                 *lines, last = b"".join(rest).split(b"\n")
                 rest = [last]
                 for line in lines:
-                    found = json.loads(line)
+                    found = decoded(line)
                     if "heartbeat" not in found:
                         yield found
-        if "follow" in query:
-            raise NoFleet(f"the fleet{self._who} has ended")
 
     async def _in_time(self, step: Any) -> Any:
         with self._clock.deadline(SILENCE_S):
@@ -174,7 +197,7 @@ class _Exchange:
 def _answer(status: int, content: bytes) -> Any:
     """Return the JSON of a good answer; raise the error of a bad one."""
     try:
-        answer = json.loads(content)
+        answer = decoded(content)
     except ValueError:
         answer = None
     if status < 400 and answer is not None:

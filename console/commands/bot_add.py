@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     epilog=examples(
         "botdeck bot add support --token-env SUPPORT_TOKEN",
         "botdeck bot add sales --token 123456789:AA… --provider openai --model gpt-4o-mini",
+        "botdeck bot add later --token-env LATER_TOKEN --no-check",
     ),
 )
 @click.argument("bot")
@@ -40,16 +41,24 @@ if TYPE_CHECKING:
 @click.option("--key-env", metavar="NAME", default="", help="The variable that holds the provider's API key.")
 @click.option("--prompt", default="", help="The system prompt.")
 @click.option("--base-url", default="", help="Bot API root, for a server of your own or the sandbox.")
+@click.option("--no-check", is_flag=True, help="Do not ask Telegram whose the token is: without a network, say.")
 @yes_option
 def command(
-    bot: str, root: Path, environment: str | None, token: str | None, token_env: str | None, yes: bool, **more: str
+    bot: str,
+    root: Path,
+    environment: str | None,
+    token: str | None,
+    token_env: str | None,
+    no_check: bool,
+    yes: bool,
+    **more: str,
 ) -> None:
     """Ask Telegram who the token belongs to, refuse one in use, and write bots/BOT.toml. A running fleet starts it."""
     import anyio
 
     from config.vocabulary import Secret
     from config.write import bot_path, variable_for
-    from console.adding import identify, refuse_if_used
+    from console.adding import config_of, identify, refuse_if_used
 
     if (token is None) == (token_env is None):
         raise click.UsageError("give either --token or --token-env")
@@ -60,13 +69,15 @@ def command(
     secret = (
         Secret(sys.stdin.readline().strip() if token == "-" else token) if token else _from_env(root, str(token_env))
     )
-    identity = anyio.run(identify, secret, more["base_url"])
-    refuse_if_used(snapshot, identity)
+    config = config_of(secret, more["base_url"])
+    refuse_if_used(snapshot, config)
+    identity = None if no_check else anyio.run(identify, config)
     if token is not None:
         token_env = variable_for(bot)
         _remember(root, token_env, secret, yes=yes)
     _write(root, bot, identity, str(token_env), more)
-    say(f"added {bot}: @{identity.username} ({identity.id}), {path}")
+    who = f"@{identity.username} ({identity.id})" if identity else "Telegram was not asked"
+    say(f"added {bot}: {who}, {path}")
     if snapshot.warnings or not (root / "fleet.toml").exists():
         say("see `botdeck check`", err=True)
 
@@ -99,10 +110,12 @@ def _remember(root: Path, name: str, secret: Secret, *, yes: bool) -> None:
     remember_secret(root, name, secret)
 
 
-def _write(root: Path, bot: str, identity: Identity, token_env: str, more: dict[str, str]) -> None:
+def _write(root: Path, bot: str, identity: Identity | None, token_env: str, more: dict[str, str]) -> None:
     from config.write import write_bot
     from console.adding import values_of
 
     draft = more | {"base_url": more["llm_url"], "telegram_url": more["base_url"]}
     key = f"${{{more['key_env']}}}" if more["key_env"] else ""
-    write_bot(root, bot, values_of(draft, f"${{{token_env}}}", key, identity.name or bot))
+    write_bot(
+        root, bot, values_of(draft, f"${{{token_env}}}", key, identity.name if identity and identity.name else bot)
+    )

@@ -159,11 +159,12 @@ def _owner(snapshot: Snapshot, root: Path, environment: str | None) -> Iterator[
 def _tokens(snapshot: Snapshot) -> Iterator[Finding]:
     import anyio
 
+    from config.errors import FleetError
     from console.identify import identify_all
 
     bots = {b: s.config for b, s in snapshot.bots.items() if s.config.channel == "telegram" and s.config.enabled}
     for bot_id, answer in sorted(anyio.run(identify_all, bots).items()):
-        if isinstance(answer, str):
-            yield Finding(f"token of {bot_id}", "failure", answer)
+        if isinstance(answer, FleetError):
+            yield Finding(f"token of {bot_id}", "failure", answer.message)
         else:
             yield Finding(f"token of {bot_id}", "ok", f"@{answer.username} ({answer.id})")

@@ -50,6 +50,13 @@ def answered_to(bot: SandboxBot, chat: Chat, message_id: int) -> str:
     return f',"reply_to_message":{{{head},"text":{_text(line.text)}}}'
 
 
+def still_answered(bot: SandboxBot, chat: Chat, message_id: int) -> str:
+    """Return what a person's message answered when it was written, as `answered_to`: an edit does not change that."""
+    written = (line for line in reversed(bot.lines) if line.message_id == message_id and line.method == "message")
+    line = next(written, None)
+    return answered_to(bot, chat, line.reply_to) if line is not None and line.reply_to else ""
+
+
 def pressed_message(bot: SandboxBot, chat: Chat, message_id: int) -> str:
     """Return the message a button hangs on as JSON; one that is gone is named only, its date is 0."""
     sent = next((sent for sent in reversed(bot.sent) if sent.message_id == message_id), None)

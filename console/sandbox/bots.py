@@ -16,6 +16,7 @@ from console.sandbox.acts import (
     membership,
     person,
     pressed_message,
+    still_answered,
 )
 from console.sandbox.answers import dump
 from console.sandbox.faults import Faults
@@ -31,7 +32,10 @@ _text = json.encoder.encode_basestring_ascii
 
 @dataclass(slots=True)
 class SentMessage:
-    """One thing the server accepted from a bot. at is Unix seconds; text is the caption for media."""
+    """One thing the server accepted from a bot. at is Unix seconds; text is the caption for media.
+
+    reply_to is the message it answers, 0 for none.
+    """
 
     method: str
     chat_id: int
@@ -40,10 +44,14 @@ class SentMessage:
     topic_id: int | None
     at: float
     params: dict[str, Any]
+    reply_to: int = 0
 
 
 class Line(NamedTuple):
-    """One line of a conversation, by a person or by the bot. number grows without gaps within a bot."""
+    """One line of a conversation, by a person or by the bot. number grows without gaps within a bot.
+
+    reply_to is the message a person answers with it, 0 for none.
+    """
 
     number: int
     chat_id: int
@@ -54,6 +62,7 @@ class Line(NamedTuple):
     message_id: int
     at: float
     method: str
+    reply_to: int = 0
 
 
 @dataclass(slots=True)
@@ -140,7 +149,7 @@ class SandboxBot:
     def say(
         self,
         chat_id: int,
-        text: str,
+        text: str = "",
         *,
         user_id: int | None = None,
         topic_id: int | None = None,
@@ -168,7 +177,7 @@ class SandboxBot:
         message = _message(chat, message_id, who, at, topic_id)
         if reply_to:
             message += answered_to(self, chat, reply_to)
-        self.note(Line(self.line_count + 1, chat_id, topic_id, False, name, text, message_id, at, "message"))
+        self.note(Line(self.line_count + 1, chat_id, topic_id, False, name, text, message_id, at, "message", reply_to))
         return self._queue("message", message + _words(text, more))
 
     def edit(
@@ -184,7 +193,8 @@ class SandboxBot:
         """Let a person change what they wrote; return the update_id."""
         now = self.clock.now()
         who = person(user_id or abs(chat_id), name, "en")
-        message = _message(self.chat(chat_id), message_id, who, now, topic_id)
+        chat = self.chat(chat_id)
+        message = _message(chat, message_id, who, now, topic_id) + still_answered(self, chat, message_id)
         self.note(Line(self.line_count + 1, chat_id, topic_id, False, name, text, message_id, now, "edited_message"))
         return self._queue("edited_message", f'{message},"edit_date":{int(now)}{_words(text, None)}')
 

@@ -48,7 +48,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer of the double, before it is put on the wire. created is Unix seconds."""
+    """One answer of the double, before it is put on the wire. created is Unix seconds; thinks: it was asked to."""
 
     number: int
     model: str
@@ -59,6 +59,7 @@ class Answer:
     stream: bool
     tell_usage: bool
     calls: tuple[tuple[str, str], ...] = ()
+    thinks: bool = False
 
     def pieces(self) -> list[str]:
         """Return the text as a stream delivers it: word by word."""

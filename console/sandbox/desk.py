@@ -101,11 +101,13 @@ class Desk:
         return {**_describe(bot), "token": bot.token}
 
     async def _say(self, ask: Ask) -> Any:
+        """Let a person write: a text, a file, or a file with a text as its caption."""
         bot = self._bot(ask)
         given = {name: ask[name] for name in _SAY if ask.get(name) is not None}
         if ask.get("file") is not None:
             given["more"] = {**given.get("more", {}), **sent(bot, ask["file"])}
-        update_id = bot.say(_whole(ask, "chat_id"), _words(ask, "text"), **given)
+        text = "" if given.get("more") and not ask.get("text") else _words(ask, "text")
+        update_id = bot.say(_whole(ask, "chat_id"), text, **given)
         return {"update_id": update_id, "message_id": bot.next_message_id - 1}
 
     async def _press(self, ask: Ask) -> Any:

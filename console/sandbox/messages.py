@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any, Final
@@ -43,6 +44,7 @@ class MessagesWire:
             if role not in {"user", "assistant"} or (not place and role != "user"):
                 raise Refused(400, f"messages.{place}.role: unexpected role {role!r}")
             open_calls = _open_calls(place, message, open_calls, tools=bool(body.get("tools")))
+            _check_thoughts(place, message, thinking=bool(body.get("thinking")))
 
     def refused(self, refusal: Refused) -> Reply:
         """Put a refusal on the wire; a flood carries retry-after."""
@@ -54,7 +56,9 @@ class MessagesWire:
 
     def whole(self, answer: Answer) -> dict[str, Any]:
         """Return the answer as one object."""
-        content: list[dict[str, Any]] = [{"type": "text", "text": answer.text}] if answer.text else []
+        content = _thoughts(answer)
+        if answer.text:
+            content.append({"type": "text", "text": answer.text})
         for number, (name, arguments) in enumerate(answer.calls):
             given = json.loads(arguments or "{}")
             content.append({"type": "tool_use", "id": answer.call_id(number), "name": name, "input": given})
@@ -64,23 +68,28 @@ class MessagesWire:
         """Yield the stream's events up to the last piece of text: first what comes before any."""
         usage = {**_usage(answer), "output_tokens": 1}
         message = {**_head(answer), "content": [], "stop_reason": None, "usage": usage}
-        block = {"type": "text", "text": ""}
+        thoughts, block = _thoughts(answer), {"type": "text", "text": ""}
         yield b"".join(
             (
                 _event({"type": "message_start", "message": message}),
-                _event({"type": "content_block_start", "index": 0, "content_block": block}),
+                *(event for place, thought in enumerate(thoughts) for event in _thought_events(place, thought)),
+                _event({"type": "content_block_start", "index": len(thoughts), "content_block": block}),
                 _event({"type": "ping"}),
             )
         )
         for piece in answer.pieces():
             delta = {"type": "text_delta", "text": piece}
-            yield _event({"type": "content_block_delta", "index": 0, "delta": delta})
+            yield _event({"type": "content_block_delta", "index": len(thoughts), "delta": delta})
 
     def ending(self, answer: Answer) -> Iterator[bytes]:
         """Yield what ends a stream: calls in pieces, the reason, the usage, the mark."""
-        yield _event({"type": "content_block_stop", "index": 0})
+        before = len(_thoughts(answer))
+        yield _event({"type": "content_block_stop", "index": before})
         for number, (name, arguments) in enumerate(answer.calls):
-            place, head = number + 1, {"type": "tool_use", "id": answer.call_id(number), "name": name, "input": {}}
+            place, head = (
+                before + number + 1,
+                {"type": "tool_use", "id": answer.call_id(number), "name": name, "input": {}},
+            )
             yield _event({"type": "content_block_start", "index": place, "content_block": head})
             for part in ("", *halves(arguments)):
                 delta = {"type": "input_json_delta", "partial_json": part}
@@ -90,6 +99,47 @@ class MessagesWire:
         usage = {"output_tokens": answer.usage.output_tokens}
         yield _event({"type": "message_delta", "delta": end, "usage": usage})
         yield _event({"type": "message_stop"})
+
+
+def _thoughts(answer: Answer) -> list[dict[str, Any]]:
+    """Return what the double thinks where it was asked to, signed: some to be read, some not."""
+    if not answer.thinks:
+        return []
+    thinking = f"What is asked \N{EM DASH} number {answer.number} \N{EM DASH} needs care."
+    return [
+        {"type": "thinking", "thinking": thinking, "signature": _signature(thinking)},
+        {"type": "redacted_thinking", "data": _signature("")},
+    ]
+
+
+def _thought_events(place: int, thought: dict[str, Any]) -> Iterator[bytes]:
+    shown = thought["type"] == "thinking"
+    begun = {"type": "thinking", "thinking": "", "signature": ""} if shown else thought
+    yield _event({"type": "content_block_start", "index": place, "content_block": begun})
+    if shown:
+        for part in halves(thought["thinking"]):
+            delta = {"type": "thinking_delta", "thinking": part}
+            yield _event({"type": "content_block_delta", "index": place, "delta": delta})
+        delta = {"type": "signature_delta", "signature": thought["signature"]}
+        yield _event({"type": "content_block_delta", "index": place, "delta": delta})
+    yield _event({"type": "content_block_stop", "index": place})
+
+
+def _signature(thinking: str) -> str:
+    return hashlib.sha256(f"the double thought: {thinking}".encode()).hexdigest()
+
+
+def _check_thoughts(place: int, message: dict[str, Any], *, thinking: bool) -> None:
+    """See that thoughts come back as they left, in front of the calls they led to. Raises Refused."""
+    content = message.get("content")
+    blocks = content if isinstance(content, list) else []
+    kinds = [block.get("type") for block in blocks]
+    if thinking and "tool_use" in kinds and kinds[0] not in {"thinking", "redacted_thinking"}:
+        raise Refused(400, f"messages.{place}.content.0.type: Expected `thinking` or `redacted_thinking`")
+    for block in blocks:
+        signed = block.get("signature") if block.get("type") == "thinking" else block.get("data")
+        if block.get("type") in {"thinking", "redacted_thinking"} and signed != _signature(block.get("thinking", "")):
+            raise Refused(400, f"messages.{place}: Invalid `signature` in `thinking` block")
 
 
 def _open_calls(place: int, message: dict[str, Any], open_calls: set[str], *, tools: bool) -> set[str]:

@@ -157,6 +157,7 @@ class Model:
             stream=call.stream,
             tell_usage=bool((call.body.get("stream_options") or {}).get("include_usage")),
             calls=said.calls,
+            thinks=bool(call.body.get("thinking")),
         )
 
     async def _deliver(

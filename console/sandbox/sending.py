@@ -76,11 +76,13 @@ def _deliver(bot: SandboxBot, chat: Chat, method: str, text: str, params: Params
     reply_to = _reply_target(bot, params)
     message_id = bot.new_message_id()
     at = bot.clock.now()
-    bot.record(SentMessage(method, chat.id, text, message_id, topic_id, at, params))
+    bot.record(SentMessage(method, chat.id, text, message_id, topic_id, at, params, reply_to))
     members += f',"message_thread_id":{topic_id},"is_topic_message":true' if topic_id else ""
-    if reply_to:
-        members += f',"reply_to_message":{{"message_id":{reply_to},"chat":{chat.shape},"date":{int(at)}}}'
-    return accepted_json(_message(bot, chat, message_id, at, members))
+    return accepted_json(_message(bot, chat, message_id, at, members + _answered(chat, reply_to, at)))
+
+
+def _answered(chat: Chat, reply_to: int, at: float) -> str:
+    return f',"reply_to_message":{{"message_id":{reply_to},"chat":{chat.shape},"date":{int(at)}}}' if reply_to else ""
 
 
 def _message(bot: SandboxBot, chat: Chat, message_id: int, at: float, members: str) -> str:
@@ -108,8 +110,8 @@ def edit_text(bot: SandboxBot, params: Params, rules: Rules) -> Reply:
     if mine.text == text and mine.params.get("reply_markup") == params.get("reply_markup"):
         raise bad_request(NOT_MODIFIED)
     at = bot.clock.now()
-    bot.record(SentMessage("editMessageText", chat.id, text, message_id, mine.topic_id, at, params))
-    members = f',"edit_date":{int(at)}' + _members("text", text, entities)
+    bot.record(SentMessage("editMessageText", chat.id, text, message_id, mine.topic_id, at, params, mine.reply_to))
+    members = f',"edit_date":{int(at)}' + _members("text", text, entities) + _answered(chat, mine.reply_to, mine.at)
     return accepted_json(_message(bot, chat, message_id, mine.at, members))
 
 

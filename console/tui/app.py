@@ -183,7 +183,8 @@ class ConsoleApp(Themed[Leave]):
 
     def complain(self, text: str, hint: str = "") -> None:
         """Tell something that went wrong, and what to do."""
-        self.notify(words.visible(f"{text}\n{hint}" if hint else text), markup=False, severity="error", timeout=10)
+        said = "\n".join(words.visible(line) for line in (text, hint) if line)
+        self.notify(said, markup=False, severity="error", timeout=10)
 
     def copy(self, text: str, what: str) -> None:
         """Put a text on the operator's clipboard by way of the terminal (OSC 52), and say what came of it."""

@@ -18,6 +18,17 @@ def _turn(data: dict[str, Any]) -> str:
     return f"no answer could be had: {data.get('error', '')}"
 
 
+def _doubt(data: dict[str, Any]) -> str:
+    if data.get("policy") == "frame":
+        return "the beginning of an answer was cut off in flight: it may stay beside the answer"
+    return f"a send was cut off in flight ({data.get('policy', '')})"
+
+
+def _cost(data: dict[str, Any]) -> str:
+    failed = data.get("failed") or 0
+    return f"; {failed} message{'s' if failed > 1 else ''} got no answer" if failed else ""
+
+
 def _tool(data: dict[str, Any]) -> str:
     said = f"tool {data.get('tool', '')} called in {words.seconds(data.get('duration_s'))}"
     return f"{said}: {data['error']}" if data.get("error") else said
@@ -50,8 +61,10 @@ _SENTENCES: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
     "MessageReceived": lambda d: f"message {d.get('update_id')} received",
     "MessagePoisoned": lambda d: f"message {d.get('update_id')} set aside: {d.get('error', '')}",
     "ReplySent": lambda d: f"message {d.get('update_id')} answered in {words.seconds(d.get('duration_s'))}",
-    "SendUncertain": lambda d: f"a send was cut off in flight ({d.get('policy', '')})",
+    "SendUncertain": _doubt,
     "TurnFailed": _turn,
+    "ModelLost": lambda d: f"the model is out of reach: {d.get('reason', '')}",
+    "ModelRegained": lambda d: f"the model answers again after {words.ago(d.get('after_s'))}{_cost(d)}",
     "ToolCalled": _tool,
     "ConfigApplied": _applied,
     "ConfigRejected": lambda d: f"configuration rejected: {words.some([str(p) for p in d.get('problems') or ()], 1)}",
@@ -76,6 +89,7 @@ _LEVELS: Final = {
     "MessagePoisoned": "error",
     "SendUncertain": "warning",
     "TurnFailed": "warning",
+    "ModelLost": "error",
     "ConfigRejected": "error",
     "StoreFaulted": "error",
     "NetworkLost": "error",

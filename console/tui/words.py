@@ -31,6 +31,7 @@ class Glyphs:
     down: str
     bars: str
     more: str
+    writing: str
 
 
 GLYPHS: Final = Glyphs(
@@ -53,6 +54,7 @@ GLYPHS: Final = Glyphs(
     down="▼",
     bars=" ▁▂▃▄▅▆▇█",
     more="…",
+    writing="✎",
 )
 PLAIN_GLYPHS: Final = Glyphs(
     phases={
@@ -74,6 +76,7 @@ PLAIN_GLYPHS: Final = Glyphs(
     down="v",
     bars=" .:-=+*#@",
     more=">",
+    writing="&",
 )
 """The same in ASCII, for fonts and terminals that lack the others."""
 

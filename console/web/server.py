@@ -1,7 +1,7 @@
-"""Serving an application on the control socket: uvicorn's protocol inside the fleet's loop, and nothing around it.
+"""Serving an application on sockets: uvicorn's protocol inside the fleet's loop, and nothing around it.
 
-uvicorn's own `Server` would take over the signals and tick ten times a second; a listening socket and its
-protocol are all that is needed here. Every peer is checked: the owner of the fleet and root may speak.
+uvicorn's own `Server` would take over the signals and tick ten times a second; listening sockets and their
+protocol are all that is needed here. On the control socket every peer is checked: the owner of the fleet and root may speak.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from console.web.auth import OWNER
 from workers.clock import Clock
 
 GRACE_S: Final = 1.0
@@ -43,26 +44,30 @@ def peer_uid(channel: Any) -> int | None:
     return int(uid)
 
 
-class SocketServer:
-    """Serves an ASGI application on a bound unix socket, from `start` to `stop`."""
+class HttpServer:
+    """Serves an ASGI application over some protocol of uvicorn's, until `stop`."""
 
-    def __init__(self, app: Any, bound: socket.socket, clock: Clock) -> None:
+    def __init__(self, app: Any, protocol: type[asyncio.Protocol], clock: Clock) -> None:
+        # What a proxy says of its clients is not believed: whoever reaches a port could say it as well.
         self._config = Config(
-            app, http=GuardedProtocol, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False
+            app,
+            http=protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
         )
-        self._bound = bound
+        self._config.load()
         self._clock = clock
         self._state = ServerState()
         self._server: asyncio.Server | None = None
 
-    async def start(self) -> None:
-        """Take connections, those that have waited first."""
-        self._config.load()
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(self._protocol, sock=self._bound)
-
-    def _protocol(self) -> asyncio.Protocol:
-        return GuardedProtocol(config=self._config, server_state=self._state, app_state={})
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._state.connections)
 
     async def stop(self) -> None:
         """Take no more connections, let answers under way end for a moment, cut the rest."""
@@ -78,3 +83,19 @@ class SocketServer:
             task.cancel()
         if self._state.tasks:
             await asyncio.wait(self._state.tasks)
+
+
+class SocketServer(HttpServer):
+    """Serves an ASGI application on a bound unix socket, from `start` to `stop`."""
+
+    def __init__(self, app: Any, bound: socket.socket, clock: Clock) -> None:
+        super().__init__(app, GuardedProtocol, clock)
+        self._bound = bound
+
+    async def start(self) -> None:
+        """Take connections, those that have waited first."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(self._protocol, sock=self._bound)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return GuardedProtocol(config=self._config, server_state=self._state, app_state={"principal": OWNER})

@@ -11,13 +11,13 @@ from textual.widgets import Static
 
 from config.vocabulary import Condition, Phase
 from console.judgement import troubles
-from console.tui import told, words
+from console.tui import told, underway, words
 
 if TYPE_CHECKING:
     from rich.console import Console
     from textual.app import ComposeResult
 
-    from console.control import LiveRow
+    from console.control import AnsweringRow, LiveRow
 
 LABEL: Final = 14
 """Width of the names at the left."""
@@ -62,9 +62,11 @@ class OverviewPanel(VerticalScroll):
         """Hold one text."""
         yield Static(id="overview", markup=False)
 
-    def show(self, row: LiveRow, details: Mapping[str, Any] | None, now: float) -> None:
-        """Show a bot's row, and what Control.bot tells beyond it once it is there."""
-        text = overview(row, details or {}, now)
+    def show(
+        self, row: LiveRow, details: Mapping[str, Any] | None, now: float, answering: Sequence[AnsweringRow] = ()
+    ) -> None:
+        """Show a bot's row, what Control.bot tells beyond it once it is there, and who is being answered."""
+        text = overview(row, details or {}, now, answering)
         self.query_one("#overview", Static).update(hanging(text, LABEL, self.size.width - 4, self.app.console))
 
 
@@ -80,13 +82,13 @@ def hanging(text: Text, indent: int, width: int, console: Console) -> Text:
     return Text("\n").join(lines)
 
 
-def overview(row: LiveRow, details: Mapping[str, Any], now: float) -> Text:
+def overview(row: LiveRow, details: Mapping[str, Any], now: float, answering: Sequence[AnsweringRow] = ()) -> Text:
     """Return the whole overview."""
     text = Text()
     for title, lines in (
         ("", _standing(row, now)),
         ("Conditions", _conditions(row, now)),
-        ("Work", _work(row)),
+        ("Work", _work(row, answering)),
         ("Configuration", _configuration(row, details)),
         ("Answers", _setup(details)),
         ("Failures held against it", _failures(details, now)),
@@ -138,12 +140,14 @@ def _conditions(row: LiveRow, now: float) -> Iterator[Text]:
         yield line.append(words.one_line(why))
 
 
-def _work(row: LiveRow) -> Iterator[Text]:
+def _work(row: LiveRow, answering: Sequence[AnsweringRow]) -> Iterator[Text]:
     figures = row["figures"]
     waiting = f"{words.count(row['inbox_open'])} in the inbox"
     if row["inbox_age_s"]:
         waiting += f" (the oldest for {words.ago(row['inbox_age_s'])})"
     yield _line("now", f"{row['in_turn']} in turn, {waiting}, {words.count(row['outbox_open'])} to be sent")
+    if answering:
+        yield _line("", underway.all_of(answering), "bold")
     yield _line(
         "speed",
         f"{words.rate(figures['per_min'])} messages/min, turns p50 {words.seconds(figures['turn_p50_s'])}"

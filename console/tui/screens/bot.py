@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
-from textual.widgets import ContentSwitcher, Footer, Static
+from textual.widgets import ContentSwitcher, Static
 
 from config.errors import FleetError
 from console.tui import words
@@ -22,18 +22,20 @@ from console.tui.screen import ConsoleScreen
 from console.tui.sources import EventSource, LogSource
 from console.tui.widgets.chart import chart_glyphs
 from console.tui.widgets.header import Header
+from console.tui.widgets.key_line import KeyLine
 from console.tui.widgets.log_pane import LogPane
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.widget import Widget
 
-    from console.control import LiveRow
+    from console.control import AnsweringRow, LiveRow
 
 IN_FOOTER: Final = frozenset({"bot.try", "bot.edit", "bot.restart"})
 TABS: Final = ("overview", "conversations", "metrics", "logs", "events", "config", "people", "usage")
 DETAILS_S: Final = 2.0
 """How often what the feed does not bring is asked for, while its panel is in front."""
+ANSWERING_S: Final = 1.0
 SERIES_S: Final = 15.0
 ROOMY: Final = 90
 """From this width on the names of the panels stand apart."""
@@ -67,6 +69,7 @@ class BotScreen(ConsoleScreen):
         self.bot_id = bot_id
         self._tab = tab if tab in TABS else TABS[0]
         self._details: dict[str, Any] | None = None
+        self._answering: list[AnsweringRow] = []
         self._shown_config = -1
         self._asked_at: dict[str, float] = {}
 
@@ -85,7 +88,7 @@ class BotScreen(ConsoleScreen):
             yield ConfigPanel(id="config")
             yield PeoplePanel(self.bot_id, id="people")
             yield UsagePanel((self.bot_id,), id="usage")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Begin with the panel asked for."""
@@ -113,8 +116,10 @@ class BotScreen(ConsoleScreen):
         if row is None:
             return
         if self._tab == "overview":
-            self.query_one(OverviewPanel).show(row, self._details, self.console.now())
+            self._show_overview()
             self._ask_now_and_then("details", DETAILS_S)
+            if self.console.link.can("answering"):
+                self._ask_now_and_then("answering", ANSWERING_S)
         elif self._tab == "conversations":
             self.query_one(ConversationsPanel).look(row["turns"])
         elif self._tab == "people":
@@ -145,7 +150,12 @@ class BotScreen(ConsoleScreen):
             self._work(what)
 
     def _work(self, what: str) -> None:
-        asking = {"details": self._read_details, "series": self._read_series, "config": self._read_config}[what]
+        asking = {
+            "details": self._read_details,
+            "answering": self._read_answering,
+            "series": self._read_series,
+            "config": self._read_config,
+        }[what]
         self.run_worker(asking(), name=what, group=what, exclusive=True, exit_on_error=False)
 
     async def _read_details(self) -> None:
@@ -153,9 +163,21 @@ class BotScreen(ConsoleScreen):
             self._details = await self.console.control.bot(self.bot_id)
         except FleetError:
             return  # the header says what is wrong with the link; what was known stays
+        self._show_overview()
+
+    async def _read_answering(self) -> None:
+        try:
+            found = await self.console.control.answering(self.bot_id)
+        except FleetError:
+            found = []
+        if found or self._answering:
+            self._answering = found
+            self._show_overview()
+
+    def _show_overview(self) -> None:
         row = self.console.model.rows.get(self.bot_id)
         if row is not None:
-            self.query_one(OverviewPanel).show(row, self._details, self.console.now())
+            self.query_one(OverviewPanel).show(row, self._details, self.console.now(), self._answering)
 
     async def _read_series(self) -> None:
         panel, until = self.query_one(MetricsPanel), self.console.now()

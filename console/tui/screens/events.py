@@ -6,12 +6,12 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer
 
 from console.tui.screen import ConsoleScreen
 from console.tui.screens.logs import title_of
 from console.tui.sources import EventSource
 from console.tui.widgets.header import Header
+from console.tui.widgets.key_line import KeyLine
 from console.tui.widgets.log_pane import LogPane
 
 
@@ -36,7 +36,7 @@ class EventsScreen(ConsoleScreen):
         yield LogPane(
             EventSource(self.console.control, self._bot_ids), title=f"what happened to {title_of(self._bot_ids)}"
         )
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Begin in the lines."""

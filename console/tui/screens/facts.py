@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from config.errors import FleetError
@@ -18,6 +18,7 @@ from console.tui.deeds import actor
 from console.tui.screen import ConsoleScreen
 from console.tui.screens.sure import SureScreen
 from console.tui.widgets.header import Header
+from console.tui.widgets.key_line import KeyLine
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -48,7 +49,7 @@ class FactsScreen(ConsoleScreen):
         yield Header()
         yield Static(Text("reading …", "dim"), id="known", markup=False)
         yield OptionList(markup=False)
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Begin in the list."""

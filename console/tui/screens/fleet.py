@@ -7,7 +7,6 @@ from typing import ClassVar, Final
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer
 
 from console.tui.actions import BINDINGS
 from console.tui.columns import COLUMNS, WORST
@@ -17,6 +16,7 @@ from console.tui.widgets.filter_bar import FilterBar
 from console.tui.widgets.fleet_list import FleetList
 from console.tui.widgets.glance import Glance
 from console.tui.widgets.header import Header
+from console.tui.widgets.key_line import KeyLine
 
 SETTLE_S: Final = 1.0
 """How often the list is sorted anew."""
@@ -49,7 +49,7 @@ class FleetScreen(ConsoleScreen):
         yield FilterBar("fleet", "filter: text or regex, !not, phase:backoff, cond:throttled, is:marked")
         yield FleetList(self.console.model)
         yield Glance()
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Begin in the list, with the glance as it was left."""

@@ -6,12 +6,12 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer
 
 from console.tui import words
 from console.tui.screen import ConsoleScreen
 from console.tui.sources import LogSource
 from console.tui.widgets.header import Header
+from console.tui.widgets.key_line import KeyLine
 from console.tui.widgets.log_pane import LogPane
 
 
@@ -55,7 +55,7 @@ class LogsScreen(ConsoleScreen):
         """Header, the log, keys."""
         yield Header()
         yield LogPane(LogSource(self.console.control, self._bot_ids), title=f"log of {title_of(self._bot_ids)}")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Begin in the lines."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from console.tui import words
 from console.tui.panels.usage import UsagePanel
 from console.tui.screen import ConsoleScreen
 from console.tui.widgets.header import Header
+from console.tui.widgets.key_line import KeyLine
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -37,7 +38,7 @@ class UsageScreen(ConsoleScreen):
             f"what {words.some(self._bot_ids) if self._bot_ids else 'the whole fleet'} spent", id="whose", markup=False
         )
         yield UsagePanel(self._bot_ids)
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Begin in the table."""

@@ -27,6 +27,7 @@ class ChatView(VerticalScroll):
     DEFAULT_CSS = """
     ChatView { padding: 0 1; }
     ChatView > Static { height: auto; }
+    ChatView > #growing { display: none; }
     """
     can_focus = True
 
@@ -48,8 +49,9 @@ class ChatView(VerticalScroll):
         return int(self._messages[0]["seq"]) if self._messages else None
 
     def compose(self) -> ComposeResult:
-        """One text holds everything: a thousand widgets would be slower and tell no more."""
+        """One text holds everything: a thousand widgets would be slower and tell no more. What grows is below it."""
         yield Static(id="said", markup=False)
+        yield Static(id="growing", markup=False)
 
     def show(self, messages: Sequence[Any], *, more: bool = False, empty: str = "") -> None:
         """Show messages (rows of Control.messages), scrolled to the end; more: there are older ones."""
@@ -63,6 +65,21 @@ class ChatView(VerticalScroll):
         self._messages += messages
         self._draw()
         self.scroll_end(animate=False)
+
+    def grow(self, messages: Sequence[Any]) -> None:
+        """Show messages that are still being made below the others; only they are drawn. Who reads above is not moved."""
+        at_end = self.is_vertical_scroll_end
+        growing = self.query_one("#growing", Static)
+        growing.display = bool(messages)
+        text = said(messages, self._bot_id, self._person, today=self._day)
+        growing.update(Text("\n").append_text(text) if messages else text)
+        if at_end:
+            self.scroll_end(animate=False)
+
+    @property
+    def _day(self) -> date | None:
+        """The day the last message was said."""
+        return _day(self._messages[-1]["at"]) if self._messages else None
 
     def prepend(self, messages: Sequence[Any], *, more: bool) -> None:
         """Show older messages above; what was in view stays in view."""
@@ -86,9 +103,9 @@ class ChatView(VerticalScroll):
         self.query_one("#said", Static).update(text)
 
 
-def said(messages: Sequence[Any], bot_id: str, person: str = "person") -> Text:
-    """Return messages as one text, a line for each day between them."""
-    text, today = Text(), None
+def said(messages: Sequence[Any], bot_id: str, person: str = "person", *, today: date | None = None) -> Text:
+    """Return messages as one text, a line for each day between them; today is the day of what stands before."""
+    text = Text()
     for message in messages:
         day = _day(message["at"])
         if day != today:

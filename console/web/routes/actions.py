@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from config.vocabulary import Phase
 from console.control import Action
+from console.web.auth import READ, Operator
 from console.web.routes.access import MOMENTS, TheControl
 
 router = APIRouter(tags=["actions"])
@@ -33,19 +34,19 @@ class Wait(BaseModel):
 
 
 @router.post("/actions/{action}")
-async def act(action: Action, order: Order, control: TheControl) -> dict[str, Any]:
+async def act(action: Action, order: Order, control: TheControl, principal: Operator) -> dict[str, Any]:
     """Ask bots for an action; {"outcomes": [...]} says what became of each."""
     outcomes = await control.steer(
         action,
         order.selectors,
-        actor=order.actor,
+        actor=principal.actor(order.actor),
         reason=order.reason,
         expected_generation=order.expected_generation,
     )
     return {"outcomes": outcomes}
 
 
-@router.post("/wait")
+@router.post("/wait", dependencies=[READ])
 async def wait(wanted: Wait, control: TheControl) -> dict[str, Any]:
     """Wait until the bots are in one of the phases; {"missing": [...]} names those that were not there in time."""
     missing = await control.wait(wanted.bot_ids, wanted.phases, timeout_s=wanted.timeout_s, since=wanted.since)

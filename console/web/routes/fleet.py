@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from console.errors import BadRequest
+from console.web.auth import READ, Operator, Owner
 from console.web.routes.access import TheControl
 
 router = APIRouter(tags=["fleet"])
@@ -35,34 +36,34 @@ class Import(BaseModel):
     actor: str = "api"
 
 
-@router.get("/info")
+@router.get("/info", dependencies=[READ])
 async def info(control: TheControl) -> dict[str, Any]:
     """Return who answers."""
     return {**await control.info()}
 
 
-@router.get("/check")
+@router.get("/check", dependencies=[READ])
 async def check(control: TheControl) -> dict[str, Any]:
     """Check the files as they are now."""
     return await control.check()
 
 
 @router.post("/reload")
-async def reload(wanted: Reload, control: TheControl) -> dict[str, Any]:
+async def reload(wanted: Reload, control: TheControl, principal: Operator) -> dict[str, Any]:
     """Read the folder anew now."""
-    return await control.reload(actor=wanted.actor)
+    return await control.reload(actor=principal.actor(wanted.actor))
 
 
 @router.post("/backup")
-async def backup(wanted: Backup, control: TheControl) -> dict[str, Any]:
+async def backup(wanted: Backup, control: TheControl, _: Owner) -> dict[str, Any]:
     """Copy the database, verified."""
     return await control.backup(absolute(wanted.target), overwrite=wanted.overwrite)
 
 
 @router.post("/import")
-async def import_bot(wanted: Import, control: TheControl) -> dict[str, Any]:
+async def import_bot(wanted: Import, control: TheControl, principal: Owner) -> dict[str, Any]:
     """Read a portable file into an empty partition."""
-    return await control.import_bot(absolute(wanted.source), wanted.bot_id, actor=wanted.actor)
+    return await control.import_bot(absolute(wanted.source), wanted.bot_id, actor=principal.actor(wanted.actor))
 
 
 def absolute(text: str) -> Path:

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from console.web.auth import READ, Operator
 from console.web.routes.access import TheControl
 
 router = APIRouter(prefix="/bots/{bot_id}", tags=["people"])
@@ -32,19 +33,19 @@ class Decisions(BaseModel):
 
 
 @router.post("/pair")
-async def pair(bot_id: str, wanted: Pairing, control: TheControl) -> JSONResponse:
+async def pair(bot_id: str, wanted: Pairing, control: TheControl, principal: Operator) -> JSONResponse:
     """Make a code that lets one person in."""
-    return JSONResponse(await control.pair(bot_id, minutes=wanted.minutes, actor=wanted.actor))
+    return JSONResponse(await control.pair(bot_id, minutes=wanted.minutes, actor=principal.actor(wanted.actor)))
 
 
-@router.get("/access")
+@router.get("/access", dependencies=[READ])
 async def access(bot_id: str, control: TheControl) -> JSONResponse:
     """Return who may speak to the bot."""
     return JSONResponse(await control.access(bot_id))
 
 
 @router.post("/access")
-async def decide(bot_id: str, wanted: Decisions, control: TheControl) -> JSONResponse:
+async def decide(bot_id: str, wanted: Decisions, control: TheControl, principal: Operator) -> JSONResponse:
     """Let people in, shut them out, or forget what was decided; return who may speak then."""
     decided = {"allow": wanted.allow, "block": wanted.block, "remove": wanted.remove}
-    return JSONResponse(await control.access(bot_id, **decided, actor=wanted.actor))
+    return JSONResponse(await control.access(bot_id, **decided, actor=principal.actor(wanted.actor)))
