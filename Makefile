@@ -23,7 +23,7 @@ demo: $(READY) ## Open the console on a small fleet with an embedded Telegram an
 	@exec $(BIN)/botdeck demo
 
 test: $(READY) ## Run the whole test suite.
-	$(BIN)/pytest -n 3
+	$(BIN)/pytest -n 4
 
 format: $(READY) ## Format the code.
 	$(BIN)/ruff format

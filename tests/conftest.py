@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
 from workers.clock import ManualClock
+
+# Without byte code on disk each worker compiles every test anew, and each of the hundreds of processes all of botdeck.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture

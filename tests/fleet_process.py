@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from anyio.abc import Process
+
+from tests import nursery
+from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -42,7 +45,8 @@ class FleetProcess:
         self.root = root
         self.command = [sys.executable, "-m", "console", "run"]
         self.lines: list[str] = []
-        self.process: Process | None = None
+        self._rest = b""
+        self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
@@ -55,14 +59,17 @@ class FleetProcess:
         env = {k: v for k, v in os.environ.items() if not k.startswith("BOTDECK_")}
         env |= {"PYTHONUNBUFFERED": "1", "XDG_RUNTIME_DIR": str(self.root / "run"), **environment}
         (self.root / "run").mkdir(exist_ok=True)
+        self._rest = b""
         command = [*self.command, "--no-ui", "-C", str(self.root), *arguments]
-        self.process = await anyio.open_process(command, cwd=ROOT, env=env, stderr=-2)
+        self.process = nursery.start(
+            command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        assert self.process.stdout is not None
+        os.set_blocking(self.process.stdout.fileno(), False)
 
     async def started(self, *arguments: str, **environment: str) -> None:
         """Start and wait for the ready line."""
         await self.start(*arguments, **environment)
-        assert self.process is not None
-        assert self.process.stdout is not None
         with anyio.fail_after(30):
             async for line in self._output():
                 if line.startswith("ready"):
@@ -72,12 +79,17 @@ class FleetProcess:
     async def _output(self) -> AsyncIterator[str]:
         assert self.process is not None
         assert self.process.stdout is not None
-        rest = b""
-        async for chunk in self.process.stdout:
-            *whole, rest = (rest + chunk).split(b"\n")
-            for line in whole:
-                self.lines.append(line.decode())
-                yield self.lines[-1]
+        descriptor = self.process.stdout.fileno()
+        while True:
+            await anyio.wait_readable(descriptor)
+            chunk = os.read(descriptor, 65_536)
+            if not chunk:
+                return
+            *whole, self._rest = (self._rest + chunk).split(b"\n")
+            lines = [line.decode() for line in whole]
+            self.lines += lines
+            for line in lines:
+                yield line
 
     async def kill(self) -> None:
         """SIGKILL: no handler, no clean-up."""
@@ -95,7 +107,14 @@ class FleetProcess:
         with anyio.fail_after(40):
             async for _ in self._output():
                 pass
-            return await self.process.wait()
+            await eventually(lambda: self.process is None or self.process.poll() is not None)
+        self._close()
+        return int(self.process.returncode)
+
+    def _close(self) -> None:
+        """Leave no pipe to the garbage collector."""
+        if self.process is not None and self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 @asynccontextmanager
@@ -105,9 +124,10 @@ async def fleet_process(root: Path) -> AsyncIterator[FleetProcess]:
     try:
         yield fleet
     finally:
-        if fleet.process is not None and fleet.process.returncode is None:
-            with anyio.CancelScope(shield=True):
-                await fleet.kill()
+        if fleet.process is not None and fleet.process.poll() is None:
+            fleet.process.kill()
+            fleet.process.wait()
+        fleet._close()
 
 
 def query(root: Path, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:

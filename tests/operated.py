@@ -13,21 +13,23 @@ from typing import Any
 
 import tomli_w
 
+from tests import nursery
+
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 30
 
 
 def botdeck(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run one command line to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "console", *arguments],
-        cwd=cwd, env=clean(environment), capture_output=True, text=True, timeout=PATIENCE_S, stdin=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "console", *arguments]
+    return nursery.run(
+        command, timeout_s=PATIENCE_S, cwd=cwd, env=clean(environment), text=True, stdin=subprocess.DEVNULL
+    )
 
 
 def begin(*arguments: str, merged: bool = True, **environment: str) -> subprocess.Popen[str]:
     """Start one command line."""
-    return subprocess.Popen(
+    return nursery.start(
         [sys.executable, "-m", "console", *arguments],
         cwd=ROOT, env=clean(environment), text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT if merged else subprocess.PIPE,

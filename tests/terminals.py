@@ -9,7 +9,6 @@ import re
 import select
 import signal
 import struct
-import subprocess
 import sys
 import termios
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tests import nursery
 from tests.operated import PATIENCE_S, ROOT, clean
 from tests.waiting import eventually_sync
 
@@ -34,7 +34,7 @@ class Terminal:
         self.settings = termios.tcgetattr(slave)
         self.output = b""
         env = clean({"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", **environment})
-        self.process = subprocess.Popen(
+        self.process = nursery.start(
             command, cwd=ROOT, env=env, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )  # fmt: skip

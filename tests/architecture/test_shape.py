@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import statistics
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,8 +24,7 @@ BROAD_EXCEPTS = {
     "workers/tools/servers.py": "a server's session may end with anything, and is begun anew",
     "workers/tools/threads.py": "a function in a thread may raise anything; who waits is told",
     "console/headless.py": "the boundary of the process",
-    "console/parts.py": "restarts the parts of a running fleet",
-    "console/web/app.py": "the boundary of a request",
+    "console/web/requests.py": "the boundary of a request",
 }
 """Where a broad except may stand, and why. One that cleans up and raises again may stand anywhere."""
 
@@ -35,9 +35,9 @@ def sources() -> Iterator[tuple[str, str]]:
             yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
 
 
-def trees() -> Iterator[tuple[str, ast.Module]]:
-    for name, text in sources():
-        yield name, ast.parse(text)
+@cache
+def trees() -> tuple[tuple[str, ast.Module], ...]:
+    return tuple((name, ast.parse(text)) for name, text in sources())
 
 
 def length(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> int:

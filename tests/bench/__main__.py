@@ -1,7 +1,7 @@
 """`make bench`: every figure botdeck is held to, beside the peers, in one run.
 
 The Bot API double runs in this process, each subject in one of its own; CPU and memory are read from the kernel.
-`python -m tests.bench [--quick] [--write] [rest | turns | growth | latency | edits | model | many …]`
+`python -m tests.bench [--quick] [--write] [rest | turns | growth | latency | edits | model | chat | registered | http | many …]`
 """
 
 from __future__ import annotations
@@ -22,16 +22,19 @@ import anyio
 import uvloop
 
 from tests.bench import bench_llm
+from tests.bench.chat import chat
 from tests.bench.edits import edits
+from tests.bench.http import http
 from tests.bench.latency import latency
 from tests.bench.measure import machine
+from tests.bench.registered import registered
 from tests.bench.rest import many, rest
 from tests.bench.stage import Figures, Stage
 from tests.bench.table import ROWS, markdown, missed, write_document
 from tests.bench.turns import growth, turns
 
 RESULTS = Path(__file__).parent / "results"
-ALL = ("rest", "turns", "latency", "growth", "edits", "model")
+ALL = ("rest", "turns", "latency", "growth", "edits", "model", "chat", "registered", "http")
 
 
 async def model(stage: Stage) -> Figures:
@@ -47,6 +50,9 @@ FIGURES: dict[str, Callable[[Stage], Coroutine[Any, Any, Figures]]] = {
     "growth": growth,
     "edits": edits,
     "model": model,
+    "http": http,
+    "chat": chat,
+    "registered": registered,
 }
 
 

@@ -1,9 +1,12 @@
 """What the console costs a busy fleet: the same fleet and the same load, headless and under the console, in one run.
 
-`python -m tests.bench.bench_console [--bots N] [--seconds S]`
+`python -m tests.bench.bench_console [--bots N] [--seconds S] [--rounds N]`
 
 The subject is a process of its own on a pty of 140x40 whose every byte is read. The load is 1,000 changes of conditions and
-2,000 log lines a second, spread over all bots. CPU and memory are the kernel's, of that process alone.
+2,000 log lines a second, spread over all bots. CPU and memory are the kernel's, of that process alone: the resident set, and the
+proportional one, in which pages shared with other processes count in parts. Headless and console take turns; what is told are
+medians of the rounds, and of the differences within a round. Memory is read at the same age of both, counted from the moment all
+bots were there.
 """
 
 from __future__ import annotations
@@ -16,13 +19,14 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import anyio
 
 from config.vocabulary import Condition
-from tests.bench.measure import sample
+from tests.bench.measure import pss_kib, sample
 from tests.terminals import Terminal, children
 from tests.waiting import eventually_sync
 
@@ -127,7 +131,7 @@ def subject(root: Path, report: Path, *, ui: bool) -> int:
     return run_fleet(root, company=load, front=Keeping())
 
 
-def measure(root: Path, *, ui: bool, seconds: float, bots: int) -> dict[str, float]:
+def measure(root: Path, *, ui: bool, seconds: float) -> dict[str, float]:
     """Measure one subject."""
     report = root / f"report-{ui}.json"
     began = time.perf_counter()
@@ -143,14 +147,15 @@ def measure(root: Path, *, ui: bool, seconds: float, bots: int) -> dict[str, flo
         _drain(terminal, WARM_S)
         before = sample(pid)
         _drain(terminal, seconds)
-        after = sample(pid)
+        after, pss = sample(pid), pss_kib(pid)
         keys = [_press(terminal, "jk"[n % 2]) for n in range(PRESSES)] if ui else []
         os.kill(pid, 15)
         terminal.until(lambda: terminal.process.poll() is not None)
     finally:
         terminal.end()
     seen = json.loads(report.read_text())
-    figures = {"cpu_percent": (after.cpu_s - before.cpu_s) / seconds * 100, "rss_mib": after.rss_kib / 1024, **seen}
+    cpu = (after.cpu_s - before.cpu_s) / seconds * 100
+    figures = {"cpu_percent": cpu, "rss_mib": after.rss_kib / 1024, "pss_mib": pss / 1024, **seen}
     if keys:
         keys.sort()
         figures |= {
@@ -191,25 +196,38 @@ def _press(terminal: Terminal, key: str) -> float:
     return (time.perf_counter() - began) * 1000
 
 
+def round_of(bots: int, seconds: float) -> dict[str, dict[str, float]]:
+    """Measure headless and console, one after the other, and what the second has more than the first."""
+    figures = {}
+    for ui in (False, True):
+        with tempfile.TemporaryDirectory(prefix="botdeck-bench-") as made:
+            write_fleet(Path(made), bots)
+            figures["console" if ui else "headless"] = measure(Path(made), ui=ui, seconds=seconds)
+    more = {
+        name: figures["console"][name] - figures["headless"][name] for name in ("cpu_percent", "rss_mib", "pss_mib")
+    }
+    return {**figures, "added": more}
+
+
+def middle(found: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Return the median of each figure."""
+    return {name: round(statistics.median(one[name] for one in found), 3) for name in found[0]}
+
+
 def main() -> dict[str, Any]:
     """Measure both; return and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bots", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--subject", nargs=2)
     parser.add_argument("--ui", action="store_true")
     asked = parser.parse_args()
     if asked.subject:
         sys.exit(subject(Path(asked.subject[0]), Path(asked.subject[1]), ui=asked.ui))
-    figures: dict[str, Any] = {}
-    for ui in (False, True):
-        with tempfile.TemporaryDirectory(prefix="botdeck-bench-") as made:
-            write_fleet(Path(made), asked.bots)
-            figures["console" if ui else "headless"] = measure(
-                Path(made), ui=ui, seconds=asked.seconds, bots=asked.bots
-            )
-    with_, without = figures["console"], figures["headless"]
-    figures["added"] = {name: with_[name] - without[name] for name in ("cpu_percent", "rss_mib")}
+    found = [round_of(asked.bots, asked.seconds) for _ in range(asked.rounds)]
+    figures: dict[str, Any] = {kind: middle([one[kind] for one in found]) for kind in ("headless", "console", "added")}
+    figures["rounds"] = [one["added"] for one in found]
     print(json.dumps(figures, indent=2))
     return figures
 

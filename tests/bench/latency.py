@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from tests.bench.stage import Figures, Stage, percentile
+from tests.bench.stage import SETTLE_S, Figures, Stage, percentile
 
 RATE_PER_S = 200
 CHATS = 3
@@ -38,7 +38,7 @@ async def _once(stage: Stage, name: str, seconds: float) -> dict[str, float]:
             took.append(time.perf_counter() - asked.pop(line.text))
 
     async with stage.subject(name, stage.bots) as subject:
-        await anyio.sleep(2.0)
+        await anyio.sleep(SETTLE_S)
         subject.double.listeners.append(answered)
         everybody, said, began = list(subject.double.bots.values()), 0, time.perf_counter()
         while (now := time.perf_counter() - began) < seconds:

@@ -7,10 +7,9 @@ import statistics
 import anyio
 
 from tests.bench.measure import pss_kib, sample
-from tests.bench.stage import Figures, Stage
+from tests.bench.stage import SETTLE_S, Figures, Stage
 
 POLL_S = 10
-SETTLE_S = 3.0
 PROCESSES = 5
 
 

@@ -19,6 +19,9 @@ from tests.bench.fleets import botdeck, peer, running, token_of, write_fleet
 
 Figures = dict[str, Any]
 
+SETTLE_S = 10.0
+"""What follows a start once, such as publishing a thousand lists of commands, is over by then."""
+
 
 @dataclass(slots=True)
 class Stage:

@@ -46,14 +46,14 @@ async def growth(stage: Stage) -> Figures:
     bots, each, rows = (50, 30, 1_000_000) if stage.quick else (100, 100, 10_000_000)
     crowd = stage.folder() / "crowd.db"
     stage.tell(f"  writing a database of {rows:,} rows")
-    await anyio.to_thread.run_sync(_make, crowd, partial(_fill_strangers, rows=rows))
+    await anyio.to_thread.run_sync(make_database, crowd, partial(_fill_strangers, rows=rows))
     seen: dict[str, list[float]] = {"short": [], "long": [], "empty": [], "crowded": []}
     for number in range(stage.rounds):
         stage.tell(f"  turns as a fleet grows, round {number + 1}")
         for name, length in (("short", SHORT), ("long", LONG)):
             folder = stage.folder()
-            fill = partial(_fill_conversations, bots=bots, length=length)
-            await anyio.to_thread.run_sync(_make, folder / "botdeck.db", fill)
+            fill = partial(fill_conversations, bots=bots, length=length)
+            await anyio.to_thread.run_sync(make_database, folder / "botdeck.db", fill)
             seen[name].append(await _cost_s(stage, "botdeck", bots, each, folder))
         seen["empty"].append(await _cost_s(stage, "botdeck", bots, each))
         folder = stage.folder()
@@ -94,7 +94,7 @@ async def _cost_s(stage: Stage, name: str, bots: int, each: int, folder: Path | 
 # --- databases of a size -------------------------------------------------------------------------------------------
 
 
-def _make(path: Path, fill: Fill) -> None:
+def make_database(path: Path, fill: Fill) -> None:
     """Write a database as botdeck would have left it, quickly."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA page_size = 8192")
@@ -107,7 +107,7 @@ def _make(path: Path, fill: Fill) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _fill_conversations(connection: sqlite3.Connection, bots: int, length: int) -> None:
+def fill_conversations(connection: sqlite3.Connection, bots: int, length: int) -> None:
     """Give every chat of every bot a conversation of a length."""
     _fill(connection, "printf('bot%05d', b.value)", bots, "CAST(c.value AS TEXT)", CHATS, length)
 
@@ -120,7 +120,9 @@ def _fill_strangers(connection: sqlite3.Connection, rows: int) -> None:
 
 def _fill(connection: sqlite3.Connection, bot: str, bots: int, chat: str, chats: int, length: int) -> None:
     now_ms = int(time.time() * 1000)
-    series = "WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 1000)"
+    series = (
+        f"WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < {max(1000, length)})"
+    )
     b, c = (
         f"(SELECT value - 1 AS value FROM n WHERE value <= {bots}) b",
         f"(SELECT value FROM n WHERE value <= {chats}) c",

@@ -16,6 +16,7 @@ from typing import Any, Final
 import anyio
 import anyio.to_thread
 
+from tests import nursery
 from tests.chaos.autopsy import Finding, count_open, examine, take_copy
 from tests.chaos.editor import Editor
 from tests.chaos.subject import PATIENCE_S, ROOT, Subject
@@ -213,9 +214,9 @@ class Campaign:
 
     def _status(self) -> dict[str, int]:
         """Return what `botdeck status` says of sends in doubt, by bot."""
-        done = subprocess.run(
+        done = nursery.run(
             [sys.executable, "-m", "console", "status", "--json", "-C", str(self._subject.root)],
-            cwd=ROOT, env=self._subject.environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+            timeout_s=PATIENCE_S, cwd=ROOT, env=self._subject.environment, text=True, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         if done.returncode != 0:
             self._wrong(f"`botdeck status` ended with {done.returncode}: {done.stdout}{done.stderr}")

@@ -9,11 +9,11 @@ from pathlib import Path
 from signal import Signals
 from typing import Any, Final
 
-import anyio
 import tomli_w
-from anyio.abc import Process
 
 from console.sandbox.server import Sandbox
+from tests import nursery
+from tests.waiting import eventually
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PATIENCE_S: Final = 40.0
@@ -30,7 +30,7 @@ class Subject:
         for place in (self.root / "bots", self.logs, self.runtime):
             place.mkdir(parents=True, exist_ok=True)
         self.runtime.chmod(0o700)
-        self.process: Process | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self.lives = 0
 
     # --- files -------------------------------------------------------------------------------------------------
@@ -75,7 +75,7 @@ class Subject:
         self.lives += 1
         command = [sys.executable, "-m", "console", "run", "--no-ui", "-C", str(self.root)]
         with (self.logs / f"{self.lives:03}.log").open("wb") as log:
-            self.process = await anyio.open_process(
+            self.process = nursery.start(
                 command, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
@@ -87,26 +87,27 @@ class Subject:
     @property
     def ended(self) -> bool:
         """Whether the process has ended, by itself or not."""
-        return self.process is None or self.process.returncode is not None
+        return self.process is None or self.process.poll() is not None
 
     async def end(self, number: Signals) -> int:
-        """Send a signal and wait for the end; return the exit code. Raises TimeoutError."""
+        """Send a signal and wait for the end; return the exit code. Raises AssertionError when it does not."""
         assert self.process is not None
-        if self.process.returncode is None:
+        if self.process.poll() is None:
             self.process.send_signal(number)
         return await self.wait()
 
     async def wait(self) -> int:
-        """Wait for the end; return the exit code. Raises TimeoutError."""
-        assert self.process is not None
-        with anyio.fail_after(PATIENCE_S):
-            return await self.process.wait()
+        """Wait for the end; return the exit code. Raises AssertionError when it does not come."""
+        process = self.process
+        assert process is not None
+        await eventually(lambda: process.poll() is not None, within_s=PATIENCE_S)
+        return int(process.returncode)
 
     async def abandon(self) -> None:
         """Kill what still runs."""
-        if self.process is not None and self.process.returncode is None:
+        if self.process is not None and self.process.poll() is None:
             self.process.kill()
-            await self.process.wait()
+            self.process.wait()
 
 
 def bot_data(double: Sandbox, token: str, **sections: dict[str, Any]) -> dict[str, Any]:

@@ -297,9 +297,18 @@ def test_keys_are_found_within_lists_and_free_tables() -> None:
             3,
             11,
             "groups.respond",
-            'found "every:1"; allowed: "mention" or "reply" or "all" or "every:N", N 2 or more',
-            "did you mean every:N?",
+            'found "every:1"; allowed: "mention" or "reply" or "all" or "every:N", N from 2 to 999999',
+            'to answer every message, write "all"',
         ),
+        (
+            '[groups]\nrespond = "every:N"\n',
+            3,
+            11,
+            "groups.respond",
+            None,
+            'every tenth message is "every:10"',
+        ),
+        ('[groups]\nrespond = "mentions"\n', 3, 11, "groups.respond", None, 'did you mean "mention"?'),
     ],
 )
 def test_mistakes_in_lists_are_told_with_their_place(

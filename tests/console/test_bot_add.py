@@ -102,3 +102,33 @@ def test_a_bad_token_is_refused_and_not_shown(sandbox: Sandbox, tmp_path: Path) 
 def test_one_token_source_is_needed(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """Neither or both is a usage error."""
     assert add("acme", "-C", tmp_path, *arguments)[0] == 2
+
+
+def test_without_a_network_the_token_is_not_blamed(tmp_path: Path) -> None:
+    """What failed and where is said, and the way on, which works: nothing is asked, and a token in use is seen all the same."""
+    token = "999999:" + "b" * 35
+    arguments = ("-C", tmp_path, "--token", token, "--base-url", "http://127.0.0.1:9/bot", "--yes")
+    code, output = add("acme", *arguments)
+    assert code == 2
+    assert "127.0.0.1:9: no connection: Connection refused" in output
+    assert "BotFather" not in output
+    assert "--no-check" in output
+    assert not (tmp_path / "bots/acme.toml").exists()
+    code, output = add("acme", *arguments, "--no-check")
+    assert (code, "Telegram was not asked" in output) == (0, True)
+    assert run(["check", "-C", str(tmp_path)]) == 0
+    code, output = add("again", *arguments, "--no-check")
+    assert (code, "is the bot acme already" in output) == (2, True)
+
+
+def test_what_cannot_be_a_token_is_not_sent_anywhere(tmp_path: Path) -> None:
+    """Nor is it repeated."""
+    code, output = add("acme", "-C", tmp_path, "--token", "hello-world", "--no-check", "--yes")
+    assert (code, "this is not a bot token" in output, "hello-world" in output) == (2, True, False)
+    assert not (tmp_path / ".env").exists()
+
+
+def test_what_is_no_address_is_said(tmp_path: Path) -> None:
+    """In a sentence."""
+    code, output = add("acme", "-C", tmp_path, "--token", "999999:" + "b" * 35, "--base-url", "nonsense", "--yes")
+    assert (code, "'nonsense' is no address of a Bot API" in output) == (2, True)

@@ -34,12 +34,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture(params=["running", "resting"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A fleet's folder with the bot alpha, of a fleet that runs or does not."""
-    if request.param == "running":
-        made: Path = request.getfixturevalue("world").root
-    else:
-        made = tmp_path / "fleet"
-        (made / "bots").mkdir(parents=True)
+    world = request.getfixturevalue("world") if request.param == "running" else None
+    made: Path = world.root if world else tmp_path / "fleet"
+    (made / "bots").mkdir(parents=True, exist_ok=True)
     (made / "bots" / "alpha.toml").write_text(GOOD)
+    if world:
+        assert world.cli("reload").returncode == 0
     return made
 
 

@@ -25,9 +25,11 @@ from console.foreground import in_front
 mark = Path({mark!r})
 def note(word):
     with mark.open("a") as file: file.write(word + "\\n")
+WATCHED = {{signal.SIGTERM, signal.SIGHUP, signal.SIGINT}}
+def heard():
+    note(signal.Signals(signal.sigwait(WATCHED)).name)
 def body(foreground):
-    for name in ("SIGTERM", "SIGHUP", "SIGINT"):
-        signal.signal(getattr(signal, name), lambda n, _: note(signal.Signals(n).name))
+    signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)  # one that comes before it is waited for is not lost
     note(f"pid {{os.getpid()}}")
     {rest}
 sys.exit(in_front(body))
@@ -66,8 +68,8 @@ def behind(mark: Path) -> int:
     return eventually_sync(lambda: _pids(mark))[0]
 
 
-WAIT = "while True: signal.pause()"
-FULL_SCREEN = "tty.setraw(0); os.write(1, b'\\x1b[?1049h\\x1b[?25l'); note('raw'); " + "signal.pause(); signal.pause()"
+WAIT = "while True: heard()"
+FULL_SCREEN = "tty.setraw(0); os.write(1, b'\\x1b[?1049h\\x1b[?25l'); note('raw'); heard()"
 
 
 def test_the_exit_code_comes_through(start: Start) -> None:
@@ -77,7 +79,7 @@ def test_the_exit_code_comes_through(start: Start) -> None:
 
 def test_detached_gives_the_prompt_back_and_goes_on(start: Start, mark: Path) -> None:
     """The one in front ends with 0; the one behind lives in a session of its own, without the terminal."""
-    terminal = start("foreground.let_go(); note('free'); signal.pause(); note('end')")
+    terminal = start("foreground.let_go(); note('free'); heard(); note('end')")
     assert terminal.ended() == 0
     pid = behind(mark)
     eventually_sync(lambda: "free" in mark.read_text())
@@ -108,7 +110,7 @@ def test_a_signal_to_the_one_in_front_reaches_the_one_behind_once(
     start: Start, mark: Path, number: signal.Signals
 ) -> None:
     """Whoever is asked by pid, it is the one who works that hears it."""
-    terminal = start("signal.pause(); return 3")
+    terminal = start("heard(); return 3")
     behind(mark)
     eventually_sync(lambda: children(terminal.process.pid))
     terminal.process.send_signal(number)
@@ -118,9 +120,7 @@ def test_a_signal_to_the_one_in_front_reaches_the_one_behind_once(
 
 def test_ctrl_c_is_heard_once(start: Start, mark: Path) -> None:
     """The terminal sends it to both; it is not handed on a second time."""
-    terminal = start(
-        "signal.pause(); signal.alarm(1); signal.signal(signal.SIGALRM, lambda *_: None); signal.pause(); return 3"
-    )
+    terminal = start("heard(); signal.sigtimedwait(WATCHED, 1) and note('SIGINT'); return 3")
     behind(mark)
     terminal.keys("\x03")
     assert terminal.ended() == 3

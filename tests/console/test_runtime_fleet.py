@@ -14,11 +14,11 @@ from config.errors import ConfigInvalid
 from config.vocabulary import Phase
 from console.errors import FleetOwned
 from console.lock import owner_of
-from console.parts import tend
 from console.runtime import Fleet, open_fleet, raise_descriptor_limit
 from store.errors import StoreError
 from tests.waiting import eventually
 from workers.clock import ManualClock
+from workers.tending import tend
 
 pytestmark = pytest.mark.anyio
 

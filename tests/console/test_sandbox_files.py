@@ -47,6 +47,21 @@ async def test_another_process_may_send_files(sandbox: Sandbox) -> None:
     assert bot.files[message["document"]["file_id"]].data == b"text"
 
 
+async def test_a_file_needs_no_words(sandbox: Sandbox) -> None:
+    """A picture goes without a caption, by the desk and by `say`; a message without either is refused."""
+    bot = sandbox.add_bot(username="support_bot")
+    file = {"kind": "photo", "base64": base64.b64encode(JPEG).decode()}
+    async with aiohttp.ClientSession(sandbox.url) as http:
+        for more, status in (({"file": file}, 200), ({"file": file, "text": ""}, 200), ({}, 400), ({"text": ""}, 400)):
+            async with http.post("/sandbox/say", json={"bot": "support_bot", "chat_id": 5, **more}) as answer:
+                assert answer.status == status
+        bot.say(5, more=photo(bot, JPEG))
+        async with http.get(f"/bot{bot.token}/getUpdates") as answer:
+            messages = [update["message"] for update in (await answer.json())["result"]]
+    assert len(messages) == 3
+    assert all("photo" in message and not {"text", "caption"} & message.keys() for message in messages)
+
+
 async def test_a_photo_has_sizes_and_an_album_an_id(sandbox: Sandbox) -> None:
     """Smallest first, as the server lists them."""
     members = photo(sandbox.add_bot(), b"s", b"larger", size=77, album="9")

@@ -138,6 +138,24 @@ async def test_chats_that_never_wrote_are_unknown_on_request(clock: ManualClock)
                 await bot.send_message(7, "hi")
 
 
+async def test_an_edit_still_answers_what_it_answered(bot: telegram.Bot, double: SandboxBot) -> None:
+    """A message of a person or of the bot that replies to another does so after every edit of it."""
+    double.say(7, "question")
+    answer = await bot.send_message(7, "an", reply_to_message_id=1)
+    for text in ("answer", "a better answer"):
+        edited = await answer.edit_text(text)
+        assert isinstance(edited, telegram.Message)
+        assert edited.reply_to_message is not None
+        assert edited.reply_to_message.message_id == 1
+    double.say(7, "and why?", reply_to=answer.message_id)
+    for text in ("and why not?", "and when?"):
+        double.edit(7, 3, text)
+    *_, last = await bot.get_updates()
+    assert last.edited_message is not None
+    assert last.edited_message.reply_to_message is not None
+    assert (last.edited_message.reply_to_message.message_id, last.edited_message.text) == (2, "and when?")
+
+
 async def test_edit_and_delete(bot: telegram.Bot, double: SandboxBot) -> None:
     """Only one's own existing messages can be edited, and only into something else."""
     double.say(7, "mine")

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from console.commands.say import Growing
 from console.rows import change_words
+from tests.console.holding import give_tool
 from tests.operated import World, finish
+from tests.terminals import Terminal
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -18,6 +21,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = World(tmp_path_factory.mktemp("w"))
     for bot_id in ("alpha", "beta"):
         made.add_bot(bot_id)
+    made.add_bot("gamma")
+    give_tool(made.root, "gamma", made.root / "go")
     made.start()
     made.ask("alpha", "where is my parcel?", 501)
     made.ask("alpha", "thank\u001b[2Jyou", 502)
@@ -36,6 +41,41 @@ def test_say_prints_the_answer_and_what_it_took(world: World) -> None:
     assert {"operator:cli", "operator:other"} <= {row["conversation_id"] for row in listed if row["operator"]}
     assert world.cli("say", "nobody", "hello").returncode == 4
     assert world.cli("say", "alpha").returncode == 2
+
+
+def test_say_shows_an_answer_on_a_terminal_while_it_is_made(world: World) -> None:
+    """A tool that runs is told at once; what follows is added to it, with what it took at the end."""
+    terminal = Terminal.botdeck(
+        "say", "gamma", "do", "hold", "-C", str(world.root), XDG_RUNTIME_DIR=str(world.runtime)
+    )  # fmt: skip
+    try:
+        terminal.until("(tool hold …)")
+        assert terminal.process.poll() is None
+        (world.root / "go").touch()
+        assert terminal.ended() == 0
+        assert terminal.text.replace("\r", "").split("\n")[:2] == ["(tool hold …)", "let go"]
+        assert "tokens" in terminal.text
+    finally:
+        terminal.end()
+
+
+def test_an_answer_grows_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is new is added; what was taken back stays above a new beginning; nothing in it steers the terminal."""
+    growing = Growing()
+
+    def take(keep: int, more: str, whole: str = "", *tools: str) -> None:
+        runs = [{"tool": tool, "running": True, "took_s": 0.0, "error": ""} for tool in tools]
+        said = {"text": whole, "error": ""} if whole else None
+        growing.take({"keep": keep, "more": more, "tools": runs, "age_s": 1.0, "said": said})  # type: ignore[typeddict-item]
+
+    take(0, "one\n")
+    take(4, "tw\x1b[2J")
+    take(0, "ano", "", "search")
+    take(3, "ther", "another\nend", "search")
+    growing.break_line()
+    out, err = capsys.readouterr()
+    assert out == "one\ntw\\x1b[2J\nanother\nend\n"
+    assert err == "(tool search …)\n(begins anew)\n"
 
 
 def test_say_tells_when_there_is_no_answer(world: World) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -51,27 +52,28 @@ async def exchange(fleet: Fleet, method: str, target: str, body: bytes = b"", ki
 
 
 @pytest.mark.parametrize(
-    ("method", "target", "body", "status", "word"),
+    ("method", "target", "body", "status", "word", "name"),
     [
-        ("GET", "/v1/bots/nobody", b"", 404, "no_such_bot"),
-        ("GET", "/v1/nothing", b"", 404, "bad_request"),
-        ("DELETE", "/v1/bots", b"", 405, "bad_request"),
-        ("POST", "/v1/actions/stop", b"{", 400, "bad_request"),
-        ("POST", "/v1/actions/stop", b'{"selectors": []}', 400, "bad_request"),
-        ("POST", "/v1/actions/explode", b'{"selectors": ["a"]}', 400, "bad_request"),
-        ("POST", "/v1/backup", b'{"target": "relative.db"}', 400, "bad_request"),
-        ("GET", "/v1/logs?pattern=(", b"", 400, "bad_request"),
-        ("GET", "/v1/logs?bots=nobody&follow=true", b"", 404, "no_such_bot"),
+        ("GET", "/v1/bots/nobody", b"", 404, "no_such_bot", "BotNotFoundError"),
+        ("GET", "/v1/nothing", b"", 404, "bad_request", "NotFoundError"),
+        ("DELETE", "/v1/bots", b"", 405, "bad_request", "APIError"),
+        ("POST", "/v1/actions/stop", b"{", 422, "bad_request", "ValidationError"),
+        ("POST", "/v1/actions/stop", b'{"selectors": []}', 422, "bad_request", "ValidationError"),
+        ("POST", "/v1/actions/explode", b'{"selectors": ["a"]}', 422, "bad_request", "ValidationError"),
+        ("POST", "/v1/backup", b'{"target": "relative.db"}', 422, "bad_request", "ValidationError"),
+        ("GET", "/v1/logs?pattern=(", b"", 422, "bad_request", "ValidationError"),
+        ("GET", "/v1/logs?bots=nobody&follow=true", b"", 404, "no_such_bot", "BotNotFoundError"),
     ],
 )
 async def test_every_error_has_one_form(
-    fleet: Fleet, method: str, target: str, body: bytes, status: int, word: str
+    fleet: Fleet, method: str, target: str, body: bytes, status: int, word: str, name: str
 ) -> None:
     """A status code, and error, message, detail, timestamp."""
     found, answer = await exchange(fleet, method, target, body)
-    assert (found, answer["error"]) == (status, word)
+    assert (found, answer["error"], answer["detail"]["kind"]) == (status, name, word)
     assert answer.keys() == {"error", "message", "detail", "timestamp"}
     assert answer["message"]
+    assert datetime.fromisoformat(answer["timestamp"]).tzinfo is UTC
 
 
 async def test_a_mistake_of_ours_is_told_without_its_text(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import anyio
 import pytest
 
 from console.sandbox.bots import SandboxBot
@@ -74,6 +77,32 @@ async def test_killed_while_an_answer_is_shown(sandbox: Sandbox, fleet: FleetPro
     await settled(fleet.root)
     assert standing(bot) == [ANSWER]
     assert [sent.method for sent in bot.sent].count("sendMessage") == 1
+
+
+async def test_killed_while_the_first_frame_is_in_flight(sandbox: Sandbox, fleet: FleetProcess) -> None:
+    """It arrived, but nobody knows its number: it is counted, said in status, and the answer comes whole beside it.
+
+    What is left over ends in an ellipsis.
+    """
+    bot = bot_of(sandbox, fleet, reply={"stream": "edit"})
+    sandbox.model.faults.fail("chat", "hold_between", after_pieces=10)
+    frame = bot.faults.fail("sendMessage", "hold_after")
+    bot.say(CHAT, "hello")
+    await fleet.started()
+    await frame.reached()
+    await fleet.kill()
+    sandbox.model.faults.clear()
+    bot.faults.clear()
+    await fleet.started()
+    await settled(fleet.root)
+    beside, answer = standing(bot)
+    assert (answer, beside.endswith("…")) == (ANSWER, True)
+    assert query(fleet.root, "SELECT ambiguous_sends FROM bots WHERE bot_id = 'support'") == [(1,)]
+    ask = [sys.executable, "-m", "console", "status", "--json", "-C", str(fleet.root)]
+    status = await anyio.run_process(ask, check=False)
+    assert status.stdout, (status.stderr, status.returncode)
+    (row,) = json.loads(status.stdout)["bots"]
+    assert row["ambiguous_sends"] == 1
 
 
 @pytest.mark.parametrize("moment", ["hold", "hold_after"])

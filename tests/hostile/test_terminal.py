@@ -195,5 +195,13 @@ def test_every_command_that_shows_something_is_tried() -> None:
         "completion",
     }  # tests of paths, of the screen
     alike = {"stop", "restart", "pause", "resume", "reset"}  # one code with start
-    own = {"reload", "edit", "say", "profile", "access", "pair"}  # they need a fleet that runs: tests beside them
+    own = {
+        "reload",
+        "edit",
+        "say",
+        "profile",
+        "access",
+        "pair",
+        "key",
+    }  # they need a fleet that runs: tests beside them
     assert set(TREE) - tried - elsewhere - alike - own <= {""}

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import anyio
+import anyio.to_thread
 import tomli_w
 from aiohttp import web
 
@@ -22,6 +23,7 @@ from console.attach import RemoteControl, connect
 from console.place import find
 from console.sandbox.bots import SandboxBot
 from console.sandbox.server import Sandbox
+from tests import nursery
 from tests.fleet_process import ROOT, FleetProcess, fleet_process
 from tests.network.certificates import ELSEWHERE, serving
 from tests.secrets.plants import Plants, spellings
@@ -119,8 +121,9 @@ class House:
         """Type a command; return all it printed."""
         command = [*SUBJECT, *arguments, "-C", str(self.root)]
         env = {k: v for k, v in os.environ.items() if not k.startswith("BOTDECK_")} | self.environment
-        done = await anyio.run_process(command, cwd=ROOT, env=env, check=False, stderr=subprocess.STDOUT)
-        return done.stdout
+        how = {"cwd": ROOT, "env": env, "stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
+        done = await anyio.to_thread.run_sync(lambda: nursery.run(command, timeout_s=60, **how))
+        return bytes(done.stdout)
 
     def take_notices(self) -> bytes:
         """Return all the service manager has been told."""

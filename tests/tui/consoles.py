@@ -10,7 +10,10 @@ from typing import Any
 
 import anyio
 import pytest
+from textual import events
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
+from textual.widgets import Input, TextArea
 
 from config.vocabulary import Phase
 from console.control import EventLine, EventQuery, LogLine, LogQuery
@@ -35,6 +38,19 @@ async def running_fleet(root: Path, *bot_ids: str) -> AsyncIterator[Fleet]:
         yield fleet
 
 
+class Hand(Pilot[Any]):
+    """Presses keys as a pilot does; but what is typed into a field is typed fast, without a rest between two letters."""
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, and wait until nothing more comes of the last."""
+        for key, following in zip(keys, (*keys[1:], ""), strict=True):
+            if len(key) == len(following) == 1 and isinstance(self.app.focused, (Input, TextArea)):
+                self.app.post_message(events.Key(key if key.isalnum() else _character_to_key(key), key))
+                await self._wait_for_screen()
+            else:
+                await super().press(key)
+
+
 @asynccontextmanager
 async def console(
     control: Any, *, size: tuple[int, int] = (100, 30), memory: Memory | None = None, **options: Any
@@ -44,7 +60,7 @@ async def console(
     async with app.run_test(size=size, notifications=True) as pilot:
         await eventually(lambda: app.model.fleet is not None)
         await pilot.pause()
-        yield pilot
+        yield Hand(app)
 
 
 def screen_text(pilot: Pilot[Any]) -> str:

@@ -28,6 +28,7 @@ from workers.metrics import Metrics
 from workers.pool import Pool
 from workers.services import Services
 from workers.status import BotStatus
+from workers.underway import Underway
 from workers.worker import Vitals, Worker
 
 Script = Callable[["Puppet", Callable[[], None]], Awaitable[None]]
@@ -74,6 +75,9 @@ class Puppet:
 
     def vitals(self) -> Vitals:
         return self.seen
+
+    def underway(self) -> list[Underway]:
+        return []
 
 
 async def serve(puppet: Puppet, on_ready: Callable[[], None]) -> None:

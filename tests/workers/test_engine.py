@@ -19,9 +19,10 @@ from store.messages import StoredMessage
 from store.partition import Partition
 from store.turns import TurnRecord
 from tests.waiting import eventually
-from workers.channels.base import Incoming, Lane
+from workers.channels.base import Lane
 from workers.chat.engine import LONGEST_QUESTION, Answer, Engine
 from workers.chat.memory import alternating
+from workers.chat.question import Question
 from workers.clock import ManualClock
 from workers.http import Http
 from workers.llm import Providers
@@ -60,11 +61,11 @@ class Asking:
     async def ask(self, text: str, update_id: int = 1) -> Answer:
         config = BotConfig.model_validate(self.sections)
         spec = BotSpec("support", config, Path("bots/support.toml"), "digest")
-        incoming = Incoming(update_id, LANE, 7, text, 0.0)
+        question = Question(text, "", LANE.conversation_id, "7", update_id=update_id)
         return await self.engine.answer(
             spec,
             self.partition,
-            incoming,
+            question,
             lambda condition, status, reason="": self.reports.append((condition, status)),
         )
 

@@ -133,3 +133,21 @@ def test_long_texts_are_cut_and_odd_ones_are_storable() -> None:
     row = row_of(OperatorActed(bot_id="a", at=1.0, action="x" * 100_000, actor="\ud800"), Redactor().clean)
     assert len(row[3]) < 3000
     (row[3] + row[4]).encode()
+
+
+async def test_a_batch_is_written_once_whoever_gives_up(house: House) -> None:
+    """A task that asks for it and is cancelled in the middle, as a client that leaves, has nothing written twice."""
+    import asyncio
+
+    keeper = EventJournal(house.services.bus, house.store, house.clock)
+    for number in range(600):
+        house.services.bus.publish(received(number))
+    for rounds in range(8):
+        asking = asyncio.ensure_future(keeper.flush())
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    await keeper.flush()
+    assert numbers(house) == list(range(600))
+    await keeper.close()

@@ -471,7 +471,7 @@ async def test_openai_itself_gets_its_own_name_for_the_limit(http: Http) -> None
         ("https://x.example/api.openai.com", "max_tokens"),
     ):
         made: Any = providers.get(LlmSection(provider="openai", base_url=url))
-        assert name in json.loads(made._body(asking(max_output_tokens=9), stream=False))
+        assert name in json.loads(b"".join(made._body(asking(max_output_tokens=9), stream=False).pieces()))
 
 
 async def test_lone_surrogates_of_a_person_are_sent(http: Http) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ import anyio
 import pytest
 
 from config.vocabulary import Condition
+from store.events import ModelRegained
 from tests.waiting import eventually
 from tests.workers.counter_rig import CHAT, Counter, counter
+from workers.absences import AGAIN_S, Absences
+from workers.bus import Bus
 from workers.clock import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -74,6 +78,56 @@ async def test_each_chat_is_told_once_an_hour(desk: Counter) -> None:
         desk.bot.say(CHAT, "are you there?")
         await in_time(desk, lambda: desk.seen(CHAT)[-1] == "are you there?")
         assert desk.conditions.get(Condition.MODEL_REACHABLE) is True
+
+
+async def test_an_outage_is_two_events_and_two_lines(desk: Counter, caplog: pytest.LogCaptureFixture) -> None:
+    """A hundred chats write through all of it, its bot is edited in the middle: what it cost is told at its end.
+
+    What became of each message stands in the inbox.
+    """
+    caplog.set_level(logging.INFO)
+    away(desk)
+    with desk.services.bus.subscribe(10_000) as told:
+        for _ in range(2):
+            async with desk.open():
+                for chat_id in range(1, 101):
+                    desk.bot.say(chat_id, "hello?")
+                await in_time(desk, desk.settled)
+                await passing(desk, 300)
+        assert desk.outcomes() == ["failed"] * 200
+        assert all(desk.seen(chat_id) == [SORRY] for chat_id in range(1, 101))
+        assert desk.rows("SELECT count(*) FROM updates WHERE error LIKE '%503%'") == [(200,)]
+        desk.model.faults.clear()
+        async with desk.open():
+            desk.bot.say(CHAT, "are you there?")
+            await in_time(desk, lambda: desk.seen(CHAT) == ["are you there?"])
+        events = [event for event in told.take() if event.kind.startswith(("Model", "Turn"))]
+    assert [event.kind for event in events] == ["ModelLost", "ModelRegained"]
+    assert "503" in events[0].data()["reason"]
+    assert events[1].data()["failed"] == 200
+    assert events[1].data()["after_s"] >= 600
+    lines = [record.getMessage() for record in caplog.records if "model" in record.getMessage()]
+    assert ["out of reach" in lines[0], "200 messages got no answer" in lines[1], len(lines)] == [True, True, 2]
+
+
+async def test_a_model_that_comes_and_goes_is_told_of_once_a_minute(clock: ManualClock) -> None:
+    """Nothing it costs is left out of the count."""
+    bus = Bus()
+    absences = Absences(clock, bus)
+    with bus.subscribe(1000) as told:
+        for _ in range(300):
+            absences.away("a", "gone")
+            absences.cost("a")
+            await clock.advance(0.5)
+            absences.answered("a")
+            await clock.advance(0.5)
+        await clock.advance(60)
+        absences.answered("a")
+        absences.answered("a")
+        events = told.take()
+    assert len(events) <= 2 * 300 / AGAIN_S + 3
+    assert sum(event.data()["failed"] for event in events if isinstance(event, ModelRegained)) == 300
+    assert events[-1].kind == "ModelRegained"
 
 
 async def test_messages_wait_in_order_through_a_drain_and_a_restart(desk: Counter) -> None:

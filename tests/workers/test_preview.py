@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from tests.waiting import eventually
-from workers.channels.base import Lane
+from workers.channels.base import Frame, Lane
 from workers.channels.loopback import LoopbackChannel
 from workers.errors import RateLimited, SendRefused, SendUncertain
 from workers.preview import EVERY_S, Preview
@@ -19,13 +19,22 @@ CHAT = Lane(5)
 
 
 class Kept:
-    """What was written down of message ids."""
+    """What was written down of the message."""
 
     def __init__(self) -> None:
-        self.ids: list[int] = []
+        self.notes: list[int | str] = []
 
-    async def __call__(self, message_id: int) -> None:
-        self.ids.append(message_id)
+    async def leaving(self) -> None:
+        self.notes.append("leaving")
+
+    async def stayed(self) -> None:
+        self.notes.append("stayed")
+
+    async def arrived(self, message_id: int) -> None:
+        self.notes.append(message_id)
+
+    async def doubtful(self) -> None:
+        self.notes.append("doubtful")
 
 
 def preview(channel: LoopbackChannel, how: Any = "edit", kept: Kept | None = None, **more: Any) -> Preview:
@@ -50,7 +59,7 @@ async def test_frames_are_one_message_edited_and_its_id_is_kept() -> None:
     seen.piece("lo")
     assert await frame(seen, 1.0 + EVERY_S)
     assert [(f.text, f.message_id, f.draft_id) for f in channel.frames] == [("Hel", 0, 0), ("Hello", 1, 0)]
-    assert kept.ids == [1]
+    assert kept.notes == ["leaving", 1]
     assert await seen.close() == 1
 
 
@@ -111,27 +120,56 @@ async def test_a_message_of_an_earlier_run_is_gone_on_with() -> None:
 
 
 async def test_a_throttled_frame_is_dropped_and_the_next_shows_all() -> None:
-    """Nothing queues up behind a server that asks for patience."""
-    channel = LoopbackChannel()
+    """Nothing queues up behind a server that asks for patience, and it is left in peace for as long as it asks."""
+    channel, kept = LoopbackChannel(), Kept()
     channel.fail("show", RateLimited("slowly", retry_after_s=3.0))
-    seen = preview(channel)
+    seen = preview(channel, kept=kept)
     seen.piece("a")
     assert await frame(seen, 1.0)
     seen.piece("b")
-    assert await frame(seen, 1.0 + EVERY_S)
+    assert not seen.due(3.9)
+    assert await frame(seen, 4.0)
     assert [f.text for f in channel.frames] == ["ab"]
+    assert kept.notes == ["leaving", "stayed", "leaving", 1]
+
+
+async def test_drafts_and_frames_of_a_known_message_are_not_written_down() -> None:
+    """Nothing of them can stay that nobody knows of."""
+    channel, kept = LoopbackChannel(), Kept()
+    for seen in (preview(channel, "draft", kept), preview(channel, "edit", kept, message_id=31)):
+        seen.piece("a")
+        assert await frame(seen, 1.0)
+    assert kept.notes == []
 
 
 async def test_a_first_frame_in_doubt_is_the_last() -> None:
-    """A message whose id nobody knows cannot be edited: the answer comes as its own."""
-    channel = LoopbackChannel()
+    """A message whose id nobody knows cannot be edited: the answer comes as its own. That is written down."""
+    channel, kept = LoopbackChannel(), Kept()
     channel.fail("show", SendUncertain("cut off"), done=True)
-    seen = preview(channel)
+    seen = preview(channel, kept=kept)
     seen.piece("a")
     assert await frame(seen, 1.0)
     seen.piece("b")
     assert not seen.due(9.0)
     assert await seen.close() == 0
+    assert kept.notes == ["leaving", "doubtful"]
+
+
+async def test_a_message_without_a_number_is_the_only_one() -> None:
+    """A server that took it and does not say which it is: no frame follows, which would be another message each time."""
+
+    class Numberless(LoopbackChannel):
+        async def show(self, frame: Frame) -> int | None:
+            await super().show(frame)
+            return None
+
+    channel, kept = Numberless(), Kept()
+    seen = preview(channel, kept=kept)
+    for moment in (1.0, 9.0):
+        seen.piece("a")
+        await frame(seen, moment)
+    assert (len(channel.frames), await seen.close()) == (1, 0)
+    assert kept.notes == ["leaving", "doubtful"]
 
 
 async def test_a_new_model_begins_anew() -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from config.vocabulary import Secret
 from workers.redaction import Redactor
 
+MASK = Secret.MASK
 TOKEN = "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"
 KEY = "sk-proj-Zk3/9+xQ==_tail"
 PASSWORD = 'pä"ss w\\örd\n-42🧑‍🚀'
@@ -155,3 +156,24 @@ def test_a_thousand_secrets_cost_as_much_as_one() -> None:
     assert one.clean("x key-number-00000") == f"x {Secret.MASK}"
     assert many.clean("a 00999-key-number b") == f"a {Secret.MASK} b"
     assert max(map(len, many._known.values())) < 50
+
+
+def test_what_is_learnt_outlives_what_is_replaced() -> None:
+    """Secrets of bots that programs made stay known when the fleet's own are exchanged, in every spelling."""
+    redactor = Redactor(["the-fleets-own"])
+    redactor.learn(["a-customers-own/key", "the-fleets-own-longer"])
+    redactor.learn(["a-customers-own/key"])
+    redactor.replace_known(["the-new-fleets"])
+    told = redactor.clean("a-customers-own%2Fkey the-fleets-own-longer the-new-fleets the-fleets-own")
+    assert told == f"{MASK} {MASK} {MASK} the-fleets-own"
+
+
+def test_what_is_learnt_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the bound the older half is forgotten; the fleet's own secrets never are."""
+    monkeypatch.setattr("workers.redaction.LEARNT", 10)
+    redactor = Redactor(["the-fleets-own"])
+    for number in range(13):
+        redactor.learn([f"secret-number-{number:02}"])
+    assert redactor.clean("secret-number-00") == "secret-number-00"
+    assert redactor.clean("secret-number-12 the-fleets-own") == f"{MASK} {MASK}"
+    assert len(redactor._learnt) <= 10

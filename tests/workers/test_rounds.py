@@ -13,8 +13,8 @@ import pytest
 from config.vocabulary import Role
 from tests.waiting import eventually
 from tests.workers.tools_rig import Bench, bench
-from workers.channels.base import Incoming, Lane
 from workers.chat.engine import Engine
+from workers.chat.question import Question
 from workers.chat.rounds import CALLS, Conversed, converse
 from workers.clock import ManualClock
 from workers.errors import ProviderRefused
@@ -288,8 +288,8 @@ async def test_the_engine_answers_with_tools(desk: Bench, model: Model) -> None:
     model.wants(("calculator", {"expression": "6*7"}))
     model.wants(("suggest", {"replies": ["And 8?"]}), text="42.")
     engine = Engine(Asker(model, desk.clock), desk.clock, desk.boxes)  # type: ignore[arg-type]
-    incoming = Incoming(5, Lane(7), 7, "6 times 7?", 0.0)
-    answer = await engine.answer(desk.spec(), desk.partition, incoming, lambda *_: None)
+    question = Question("6 times 7?", "", "7", "7", update_id=5)
+    answer = await engine.answer(desk.spec(), desk.partition, question, lambda *_: None)
     assert (answer.text, answer.error, answer.suggestions) == ("42.", "", ("And 8?",))
     assert answer.completion is not None
     assert answer.completion.usage == Usage(20, 4, 2)

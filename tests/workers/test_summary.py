@@ -17,6 +17,7 @@ from store.turns import TurnRecord
 from tests.waiting import eventually
 from workers.chat import summary
 from workers.chat.memory import remember
+from workers.chat.question import Question
 from workers.chat.summary import LONGEST_REST_S, MESSAGE_CHARS, REST_S, TALK_CHARS, Summaries, request_for
 from workers.clock import ManualClock
 from workers.http import Http
@@ -58,7 +59,7 @@ class Condensing:
         memory: MemorySection = self.spec.config.memory
         upto = (await remember(memory, self.partition, "", place)).condense_upto
         if upto is not None:
-            self.service.want(self.spec, self.partition, place, "42", upto)
+            self.service.want(self.spec, self.partition, Question("", "", place, "42"), upto)
         return upto
 
     async def text(self, place: str = "7") -> str:

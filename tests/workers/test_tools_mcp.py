@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -11,13 +12,15 @@ from pathlib import Path
 
 import anyio
 import pytest
+from aiohttp import web
 
 from tests.waiting import eventually
-from tests.workers.tools_rig import MCP_SERVER, Bench, bench, mcp_command
+from tests.workers.tools_rig import MCP_SERVER, SMALL_MCP_COMMAND, Bench, Server, bench, mcp_command, serving
 from workers.clock import ManualClock
 from workers.llm.base import ToolCall
 from workers.tools import servers
 from workers.tools.servers import IDLE_S, MISSING
+from workers.tools.users import AT_ONCE
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +35,7 @@ async def desk(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Bench]:
 
 @pytest.fixture
 async def with_process(desk: Bench) -> Bench:
-    desk.tool("demo", "mcp", command=mcp_command(desk.root), env={"DEMO_SECRET": SECRET})
+    desk.tool("demo", "mcp", command=SMALL_MCP_COMMAND, env={"DEMO_SECRET": SECRET})
     return desk
 
 
@@ -50,9 +53,13 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-async def test_a_process_is_started_at_its_first_use_and_serves(with_process: Bench) -> None:
-    """Its tools are offered under names every provider takes, with its schemas; arguments are checked before it is asked."""
-    desk = with_process
+@pytest.mark.parametrize("made_with", ["library", "own words"])
+async def test_a_process_is_started_at_its_first_use_and_serves(desk: Bench, made_with: str) -> None:
+    """Its tools are offered under names every provider takes, with its schemas; arguments are checked before it is asked.
+
+    The server of the other tests does as one made with the official library does.
+    """
+    desk.tool("demo", "mcp", command=mcp_command(desk.root) if made_with == "library" else SMALL_MCP_COMMAND)
     box = desk.box
     assert starts(desk) == []
     names = [spec.name for spec in await box.specs()]
@@ -102,6 +109,40 @@ async def test_a_server_that_dies_is_started_again_after_a_while(
     assert "add" in await desk.names(), "what it offers stays known"
     await clock.advance(1.0)
     assert (await desk.call("add", a=1, b=1)).endswith(str(starts(desk)[1]))
+
+
+async def test_its_troubles_stand_in_the_logs_of_those_who_use_it(
+    with_process: Bench, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each bot's own, by the name its file gives the server; of many the first few, the others when they miss it."""
+    desk = with_process
+    caplog.set_level(logging.INFO, logger="workers.tools.users")
+    bots = [f"bot{number}" for number in range(AT_ONCE + 2)]
+    for bot_id in bots:
+        desk.sections["tools"][0]["name"] = f"demo_{bot_id}"
+        await desk.boxes.of(desk.spec(bot_id)).specs()
+    caplog.clear()
+    [pid] = starts(desk)
+    os.kill(pid, signal.SIGKILL)
+
+    def lines() -> dict[str, str]:
+        return {record.bot_id: record.getMessage() for record in caplog.records}  # type: ignore[attr-defined]
+
+    await eventually(lambda: len(lines()) == AT_ONCE + 1)
+    assert lines()["bot6"].startswith("the MCP server demo_bot6 is away and will be tried again: ")
+    assert "and 2 more bots is away" in lines()["_fleet"]
+    assert not {"bot0", "bot1"} & lines().keys()
+    desk.sections["tools"][0]["name"] = "demo_bot0"
+    for _ in range(2):
+        await desk.boxes.of(desk.spec("bot0")).specs()
+    assert [r.getMessage() for r in caplog.records if r.bot_id == "bot0"] == [  # type: ignore[attr-defined]
+        lines()["bot6"].replace("demo_bot6", "demo_bot0")
+    ]
+    caplog.clear()
+    await clock.advance(1.0)
+    await eventually(lambda: len(caplog.records) == AT_ONCE + 1)
+    assert lines()["bot0"] == "the MCP server demo_bot0 offers 6 tools"
+    assert "bot1" not in lines()
 
 
 async def test_a_server_that_is_killed_is_missed_at_once(
@@ -287,13 +328,19 @@ async def test_a_server_is_reached_over_http(
     assert SECRET not in "\n".join([*told, caplog.text, str([event.data() for event in desk.events()])])
 
 
-async def test_a_server_that_refuses_the_key_is_told(
-    desk: Bench, over_http: HttpServer, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_server_that_refuses_the_key_is_told(desk: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """The bot goes on without its tools; the log says why."""
-    desk.tool("demo", "mcp", url=f"http://127.0.0.1:{over_http.port}/mcp")
-    assert await desk.names() == []
+    server = Server()
+    server.answer = _who_are_you  # type: ignore[method-assign]
+    async with serving(server):
+        desk.tool("demo", "mcp", url=f"{server.url}/mcp")
+        assert await desk.names() == []
+    assert server.asked
     assert "the MCP server demo is away and will be tried again" in caplog.text
+
+
+async def _who_are_you(_: web.Request) -> web.Response:
+    return web.Response(status=401, text="who are you?")
 
 
 async def test_without_the_extra_the_operator_is_told_what_to_install(

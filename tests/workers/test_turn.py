@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from config.vocabulary import Condition
-from store.events import MessagePoisoned, TurnFailed
+from store.events import MessagePoisoned, ModelLost, ModelRegained, TurnFailed
 from tests.waiting import eventually
 from tests.workers.bot_rig import House, bot_house
-from workers.errors import ProviderRefused, ProviderUnavailable
+from workers.errors import ProviderRefused, ProviderUnavailable, RequestRefused
 
 pytestmark = pytest.mark.anyio
 
@@ -124,9 +124,22 @@ async def test_a_model_that_fails_leaves_no_half_turn(house: House) -> None:
         assert house.conditions.get(Condition.MODEL_REACHABLE) is True
     assert house.outcomes() == {"failed": 1, "answered": 1}
     assert [c for (c,) in house.rows("SELECT content FROM messages ORDER BY seq")] == ["again", "re again"]
-    [event] = house.events(TurnFailed)
-    assert event.data() == {"update_id": 1, "error": "bad key"}
+    [lost], [regained] = house.events(ModelLost), house.events(ModelRegained)
+    assert (lost.data(), regained.data()["failed"]) == ({"reason": "bad key"}, 1)
+    assert house.events(TurnFailed) == []
     assert house.rows("SELECT turns, errors FROM bots") == [(2, 1)]
+
+
+async def test_a_message_the_model_will_not_answer_is_told_by_itself(house: House) -> None:
+    """The model is there: what failed is this one message."""
+    house.model.errors = [RequestRefused("too long")]
+    async with house.running():
+        house.channel.say("hello")
+        await eventually(lambda: house.answers == [SORRY])
+        await eventually(house.settled)
+    [event] = house.events(TurnFailed)
+    assert event.data() == {"update_id": 1, "error": "too long"}
+    assert house.events(ModelLost) == []
 
 
 async def test_a_model_that_fails_for_a_moment_is_asked_again(house: House) -> None:

@@ -197,6 +197,10 @@ if __name__ == "__main__":
 
 
 def mcp_command(root: Path) -> list[str]:
-    """Write a real MCP server into a folder; return how to start it."""
+    """Write an MCP server made with the official library into a folder; return how to start it, which takes a second."""
     (root / "server.py").write_text(MCP_SERVER, encoding="utf-8")
     return [sys.executable, str(root / "server.py")]
+
+
+SMALL_MCP_COMMAND = [sys.executable, "-IS", str(Path(__file__).with_name("mcp_server.py"))]
+"""How to start a server that offers the same, which takes no time at all."""
