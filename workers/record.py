@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from config.vocabulary import Condition, Desired, Effect, Phase
 from store.events import BotStarted, BotStopped, ConfigApplied, ConfigRejected, Event
 from workers.backoff import CLEAN, History
 from workers.conditions import Conditions
+from workers.encoding import as_text
 from workers.lifecycle import Cue, first_phase, move
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class Record:
             "phase": self.phase.value,
             "phase_reason": self.phase_reason,
             "phase_since_ms": int(self.since * 1000),
-            "conditions": json.dumps(self.conditions.as_dict()),
+            "conditions": as_text(self.conditions.as_dict()),
             "restarts": self.restarts,
             "failures": self.history.failures,
             "backoff_level": self.history.level,

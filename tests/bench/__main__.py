@@ -1,7 +1,7 @@
 """`make bench`: every figure botdeck is held to, beside the peers, in one run.
 
 The Bot API double runs in this process, each subject in one of its own; CPU and memory are read from the kernel.
-`python -m tests.bench [--quick] [--write] [rest | turns | growth | latency | edits | model | chat | registered | http | many …]`
+`python -m tests.bench [--quick] [--add] [--write] [rest | turns | growth | latency | edits | model | chat | registered | http | many …]`
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from tests.bench.table import ROWS, markdown, missed, write_document
 from tests.bench.turns import growth, turns
 
 RESULTS = Path(__file__).parent / "results"
+LATEST = RESULTS / "latest.json"
 ALL = ("rest", "turns", "latency", "growth", "edits", "model", "chat", "registered", "http")
 
 
@@ -61,11 +62,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure botdeck beside its peers.")
     parser.add_argument("figures", nargs="*", choices=[*FIGURES, "many", []], help="default: all but many")
     parser.add_argument("--quick", action="store_true", help="smaller fleets, one round: to see that it runs")
+    parser.add_argument("--add", action="store_true", help="take these anew, let the last run stand for the others")
     parser.add_argument("--write", action="store_true", help="put the table of a whole run into docs/performance.md")
     parser.add_argument("--bots", type=int, default=10_000, help="of `many` (10,000)")
     options = parser.parse_args()
     stage = Stage(quick=options.quick)
-    seen: Figures = {
+    last = json.loads(LATEST.read_text()) if options.add and LATEST.exists() else {}
+    seen: Figures = last | {
         "machine": machine(),
         "taken": datetime.now(UTC).isoformat(timespec="minutes"),
         "python": platform.python_version(),
@@ -90,7 +93,7 @@ def main() -> int:
 def keep(seen: Figures) -> None:
     """Write down what there is so far: a whole run takes a quarter of an hour."""
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "latest.json").write_text(json.dumps(seen, indent=2))
+    LATEST.write_text(json.dumps(seen, indent=2))
 
 
 if __name__ == "__main__":

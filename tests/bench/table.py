@@ -50,7 +50,7 @@ ROWS = (
     Row("save of a file to live, p95", "ms", 150, 80, lambda s: s["edits"]["p95_ms"], lambda _s: "restart"),
     Row("all files at once to all live", "s", 3, 1.5, lambda s: s["edits"]["all in place, s"],
         lambda s: f"with a restart of each {s['edits']['all restart, s']:g}"),
-    Row("streamed answer of 300 tokens, CPU", "ms", 10, 7, lambda s: s["model"]["botdeck"]["streamed"],
+    Row("streamed answer of 300 tokens, CPU", "ms", 10, 7, lambda s: s["model"]["asker, openai"]["streamed"],
         lambda s: f"official SDK {s['model']['openai SDK']['streamed']:.1f}"),
     Row("a bot looked up by a program, of 1,000", "µs", 3, 1,
         lambda s: max(s["chat"]["get_or_create_us"], s["chat"]["get_bot_us"])),
