@@ -82,7 +82,7 @@ def markdown(seen: Seen) -> list[str]:
         verdict = "" if row.holds(value, row.aim) else " (must)" if row.holds(value, row.must) else " **missed**"
         lines.append(
             f"| {row.title} | {peer} | {sign} {row.must:g} {row.unit} | {row.aim:g} {row.unit}"
-            f" | **{value:.3g} {row.unit}**{verdict} |"
+            f" | **{f'{value:,.0f}' if value >= 1000 else f'{value:.3g}'} {row.unit}**{verdict} |"
         )
     return lines
 
