@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     Base = H11Protocol
 else:
-    Base = object
+    Base = ABC
     try:
         from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
     except ImportError:  # httptools is not installed: a request then takes 0.15 ms longer
@@ -74,8 +75,9 @@ class Impatient(Base):
         self._read_on()
         super().resume_writing()
 
+    @abstractmethod
     def _due(self, taken: int) -> float:
-        raise NotImplementedError
+        """Return for how long the peer may go on with what is under way, now that so many bytes came; 0 = for ever."""
 
     def _wait(self, patience_s: float) -> None:
         if patience_s == self._patience_s:

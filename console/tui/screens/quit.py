@@ -16,6 +16,9 @@ from console.tui import words
 from console.tui.app import Leave
 from console.tui.screen import console_of
 
+AT_WORK = ("starting", "running", "backoff")
+"""Phases of bots that would be stopped."""
+
 
 class QuitScreen(ModalScreen[None]):
     """Detach, stop, or stay. Begins on staying."""
@@ -29,7 +32,7 @@ class QuitScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The question and its answers."""
         app = console_of(self)
-        running = sum(row["phase"] == "running" for row in app.model.rows.values())
+        running = sum(row["phase"] in AT_WORK for row in app.model.rows.values())
         options = [Option("Cancel    c  stay here", id="stay")]
         if app.may_detach:
             options.append(Option("Detach    d  the bots go on; `botdeck attach` comes back", id="detach"))
