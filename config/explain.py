@@ -119,7 +119,9 @@ def _unknown(model: type[BaseModel], path: KeyPath, place: Place) -> Fault:
     near = nearest_words(name, known)
     hint = f"did you mean {near[0]}?" if near else _elsewhere(model, name)
     where = f" in {heading(place.path[:-1])}" if place.path[:-1] else ""
-    return Fault(place, f"unknown key {dotted((name,))}{where}; allowed: {allowed_names(known)}", hint, value=False)
+    # The word that was meant says all; which there are is for who has none in mind.
+    allowed = "" if hint else f"; allowed: {allowed_names(known)}"
+    return Fault(place, f"unknown key {dotted((name,))}{where}{allowed}", hint, value=False)
 
 
 def nearest_words(word: str, known: Iterable[str]) -> list[str]:

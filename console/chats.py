@@ -55,9 +55,8 @@ async def read(
 ) -> list[MessageRow]:
     """As Control.messages, of one bot; key is (client_id, conversation_id)."""
     found = await messages.page(*key, min(limit, MOST), before_seq=before_seq or 0, search=search)
-    answered = [m.update_id for m in found if m.role == "assistant" and m.update_id is not None]
-    taken = await usage.of_updates(answered)
-    return [_message(each, taken.get(each.update_id) if each.update_id is not None else None) for each in found]
+    taken = await usage.of_answers(*key, [each for each in found if each.role == "assistant"])
+    return [_message(each, taken.get(each.seq)) for each in found]
 
 
 def answering(turns: Iterable[Underway]) -> list[AnsweringRow]:
@@ -94,15 +93,14 @@ def _conversation(row: Conversation, last: StoredMessage | None) -> Conversation
 
 
 def _message(row: StoredMessage, taken: Tokens | None) -> MessageRow:
-    by_bot = row.role == "assistant" and taken is not None
     return {
         "seq": row.seq,
         "role": row.role,
         "text": row.content,
         "at": row.created_ms / 1000,
         "update_id": row.update_id,
-        "model": taken.model if taken and by_bot else "",
-        "tokens_in": taken.input_tokens if taken and by_bot else 0,
-        "tokens_out": taken.output_tokens if taken and by_bot else 0,
-        "latency_ms": taken.latency_ms if taken and by_bot else 0,
+        "model": taken.model if taken else "",
+        "tokens_in": taken.input_tokens if taken else 0,
+        "tokens_out": taken.output_tokens if taken else 0,
+        "latency_ms": taken.latency_ms if taken else 0,
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Final, cast
 
 from config.vocabulary import FLEET
@@ -29,7 +29,7 @@ SLICES: Final = 16
 LONGEST_S: Final = 4.7
 """The first look after so long is told whatever it sees, so that a frame comes each 5 s: a dead link is noticed."""
 ADDED_S: Final = 1.0
-"""How often what every bot spent is added up."""
+"""How often what every bot spent is added up, and the lag of the loop looked at."""
 BACKLOG: Final = 8192
 RECALLED: Final = 1000
 """Events read from the store when the first console opens."""
@@ -39,10 +39,25 @@ SILENT: Final = [0] * QUARTERS
 """The trend of every bot nobody writes to: most of a large fleet, most of the time."""
 _ROW: Final = (*BotRow.__annotations__, "in_turn", "inbox_age_s", "desired_actor", "desired_reason")
 _VALUES: Final = attrgetter(*_ROW)
+_RECORD: Final = (
+    "phase", "phase_reason", "since", "desired", "paused", "restarts", "retry_at", "generation", "observed_generation",
+)  # fmt: skip
+"""What a record says of itself beside its conditions; what is not here changes with one of these."""
+_RECORDED: Final = attrgetter(*_RECORD)
+_KNOWN: Final = itemgetter(*_RECORD)
+
+
+_FIGURES: Final = (
+    "per_min", "trend", "turn_p50_s", "turn_p95_s", "errors_1h", "tokens_today", "cost_today", "last_event",
+)  # fmt: skip
 
 
 class _Made:
     """What a row is made as: the dict of an object shares its names with all others of its kind, a third of the size."""
+
+
+class _MadeFigures:
+    """What the figures of a row are made as, for the same reason."""
 
 
 class Board:
@@ -60,6 +75,7 @@ class Board:
         self._slice = 0
         self._added_at = -ADDED_S
         self._spent: tuple[int, float | None] = (0, 0.0)
+        self._lag_ms = 0.0
         self._followers = 0
         self._ears = ExitStack()
         self._news: Subscription | None = None
@@ -132,7 +148,8 @@ class Board:
     def _due(self) -> bool:
         """Tell whether it is time to look: at the next slice, or at news after a while without."""
         now = self._fleet.clock.monotonic()
-        news = bool(self._fleet.metrics.figures.changed or self._news)
+        figures = self._fleet.metrics.figures
+        news = bool(figures.changed or figures.noted or self._news)
         return now - self._sliced_at >= TICK_S or (news and now - self._news_at >= TICK_S)
 
     def _look(self) -> None:
@@ -143,28 +160,39 @@ class Board:
         ids = self._fleet.pool.bot_ids()
         if not self._fleet.control.closing:  # a fleet that ends lets its bots go: they are stopped, not gone
             self._drop(self._rows.keys() - ids)
-        for bot_id in self._suspects(ids):
+        suspects, noted = self._suspects(ids)
+        for bot_id in noted:
+            if not self._renew(bot_id):
+                suspects.add(bot_id)
+        for bot_id in suspects:
             row = self._row(bot_id)
             if row != self._rows.get(bot_id):
-                self._rows[bot_id] = row
-                self._changed[bot_id] = self._looks
-                self._gone.pop(bot_id, None)
+                self._put(bot_id, row)
 
-    def _suspects(self, ids: set[str]) -> set[str]:
-        """Return the bots to look at: those with news, new ones, and, when its time has come, the next slice of all."""
+    def _put(self, bot_id: str, row: LiveRow) -> None:
+        self._rows[bot_id] = row
+        self._changed[bot_id] = self._looks
+        self._gone.pop(bot_id, None)
+
+    def _suspects(self, ids: set[str]) -> tuple[set[str], set[str]]:
+        """Return the bots to look at as a whole, and others whose record alone says something new.
+
+        The first are those with news, new ones, and, when its time has come, the next slice of all.
+        """
         now = self._fleet.clock.monotonic()
         figures = self._fleet.metrics.figures
         changed, figures.changed = figures.changed, set()
+        noted, figures.noted = figures.noted, set()
         for event in self._news.take() if self._news is not None else ():
             changed.add(event.bot_id)
             if event.kind not in NOISE:
                 self._last[event.bot_id] = line_of(event)
-        self._news_at = now if changed else self._news_at
+        self._news_at = now if changed or noted else self._news_at
         suspects = (changed | (ids - self._rows.keys())) & ids
         if now - self._sliced_at >= TICK_S:
             self._sliced_at = now
             suspects |= ids & self._next_slice()
-        return suspects
+        return suspects, (noted & ids) - suspects
 
     def _next_slice(self) -> set[str]:
         known = list(self._rows)
@@ -184,6 +212,21 @@ class Board:
 
     # --- rows --------------------------------------------------------------------------------------------------
 
+    def _renew(self, bot_id: str) -> bool:
+        """Bring a row up to date where nothing but conditions changed; tell whether that is so.
+
+        They change far more often than all the rest of a record, and whatever else a bot has is not looked at for it.
+        """
+        record, before = self._fleet.pool.record(bot_id), self._rows[bot_id]
+        if _RECORDED(record) != _KNOWN(before):
+            return False
+        conditions = record.conditions.as_dict()
+        if conditions != before["conditions"]:
+            row = before.copy()
+            row["conditions"] = conditions
+            self._put(bot_id, row)
+        return True
+
     def _row(self, bot_id: str) -> LiveRow:
         status = self._fleet.pool.bot(bot_id)
         row = vars(_Made())
@@ -200,25 +243,20 @@ class Board:
             trend = SILENT
         p50, p95 = metrics.percentiles(bot_id, "turn_s")
         tokens, cost = figures.today(bot_id)
-        return {
-            "per_min": per_minute(trend),
-            "trend": trend,
-            "turn_p50_s": p50,
-            "turn_p95_s": p95,
-            "errors_1h": figures.errors_1h(bot_id),
-            "tokens_today": tokens,
-            "cost_today": cost,
-            "last_event": self._last.get(bot_id),
-        }
+        errors, last = figures.errors_1h(bot_id), self._last.get(bot_id)
+        made = vars(_MadeFigures())
+        made.update(zip(_FIGURES, (per_minute(trend), trend, p50, p95, errors, tokens, cost, last), strict=True))
+        return cast("Figures", made)
 
     def _fleet_row(self) -> LiveFleet:
         control = self._fleet.control
         return cast("LiveFleet", {**control.fleet_row(), "figures": self._fleet_figures()})
 
     def _fleet_figures(self) -> FleetFigures:
-        metrics, pool = self._fleet.metrics, self._fleet.pool
+        metrics = self._fleet.metrics
         trend = metrics.figures.trend(FLEET)
-        tokens, cost = self._all_spent()
+        self._add_up()
+        tokens, cost = self._spent
         return {
             "per_min": per_minute(trend),
             "trend": trend,
@@ -226,18 +264,19 @@ class Board:
             "errors_1h": metrics.figures.errors_1h(FLEET),
             "tokens_today": tokens,
             "cost_today": cost,
-            "loop_lag_ms": round(pool.loop_watch.lag().p99_s * 1000, 1),
+            "loop_lag_ms": self._lag_ms,
         }
 
-    def _all_spent(self) -> tuple[int, float | None]:
-        """Return what all bots spent today, added up anew once a second: that looks at every row."""
+    def _add_up(self) -> None:
+        """Add up what all bots spent today, and sort the lags of a minute, once a second: both look at a thousand values."""
         now = self._fleet.clock.monotonic()
-        if now - self._added_at >= ADDED_S:
-            self._added_at = now
-            spent = [(row["figures"]["tokens_today"], row["figures"]["cost_today"]) for row in self._rows.values()]
-            costs = [cost for _, cost in spent if cost is not None]
-            self._spent = sum(tokens for tokens, _ in spent), sum(costs) if len(costs) == len(spent) else None
-        return self._spent
+        if now - self._added_at < ADDED_S:
+            return
+        self._added_at = now
+        spent = [(row["figures"]["tokens_today"], row["figures"]["cost_today"]) for row in self._rows.values()]
+        costs = [cost for _, cost in spent if cost is not None]
+        self._spent = sum(tokens for tokens, _ in spent), sum(costs) if len(costs) == len(spent) else None
+        self._lag_ms = round(self._fleet.pool.loop_watch.lag().p99_s * 1000, 1)
 
 
 def alike(fleet: LiveFleet, before: LiveFleet | None) -> bool:

@@ -21,6 +21,8 @@ ORDER: Final = (
 )
 """Phases, the one that needs a person first."""
 
+_RANKS: Final = {phase.value: rank for rank, phase in enumerate(ORDER)}
+
 _BAD_WHEN: Final = {
     Condition.TOKEN_IN_USE: True,
     Condition.HUNG: True,
@@ -31,6 +33,8 @@ _BAD_WHEN: Final = {
     Condition.READY: False,
 }
 """The status at which a condition is bad news, the worst first."""
+
+_BAD_STATUS: Final = {condition.value: status for condition, status in _BAD_WHEN.items()}
 
 _SETTLED: Final = frozenset({Phase.STOPPED, Phase.DISABLED})
 
@@ -56,15 +60,28 @@ def falls_short(row: BotRow) -> bool:
 
 
 def degraded(row: BotRow) -> bool:
-    """Tell whether a bot runs, but not as it should."""
-    return bool(troubles(row))
+    """Tell whether anything is amiss beside the phase: whether there are `troubles`. Every bot is asked when a list is sorted."""
+    if row["phase"] in _SETTLED:
+        return bool(row["config_error"])
+    known = row["conditions"]
+    for name, status in _BAD_STATUS.items():
+        state = known.get(name)
+        if state and state["status"] is status:
+            return True
+    return False
 
 
 def worst_first(rows: Iterable[BotRow]) -> list[BotRow]:
     """Return rows sorted by how much they need a person, then by bot_id."""
-    return sorted(rows, key=lambda row: (_rank(row["phase"]), not troubles(row), row["bot_id"]))
+    return sorted(rows, key=need)
 
 
-def _rank(phase: str) -> int:
-    # A phase this program does not know (a newer fleet) comes first: somebody should look.
-    return next((rank for rank, known in enumerate(ORDER) if known == phase), -1)
+def need(row: BotRow) -> tuple[int, bool, str]:
+    """Return where a bot stands in that order: the smallest needs a person first."""
+    return phase_rank(row["phase"]), not degraded(row), row["bot_id"]
+
+
+def phase_rank(phase: str) -> int:
+    """Return where a phase stands among those that need a person, 0 = first; -1 for one this program does not know."""
+    # Of a newer fleet: somebody should look.
+    return _RANKS.get(phase, -1)

@@ -64,9 +64,8 @@ class Records:
         self._known = known
 
     async def stored_ids(self) -> list[str]:
-        """Return the bots that have, or had, a partition: removed files included."""
-        stored = {state.bot_id for state in await self._fleet.store.states()}
-        return sorted({*stored, *self._known()} - {FLEET})
+        """Return the bots that have, or had, rows: registered ones and those whose file was removed included."""
+        return sorted({*await self._fleet.store.bot_ids(), *self._known()})
 
     async def logs(self, query: LogQuery) -> list[LogLine]:
         """As Control.logs."""
@@ -93,14 +92,18 @@ class Records:
         """As Control.follow_logs. Raises at once for a bad query."""
         matches = log_matcher(query)
         chosen = frozenset(sources(query.bots, self._known())) if query.bots else None
-        return self._follow_logs(query, lambda line: (chosen is None or line["bot_id"] in chosen) and matches(line))
+        return self._follow_logs(query, chosen, matches)
 
-    async def _follow_logs(self, query: LogQuery, wanted: Callable[[LogLine], bool]) -> AsyncIterator[LogLine]:
+    async def _follow_logs(
+        self, query: LogQuery, chosen: frozenset[str] | None, matches: Callable[[LogLine], bool]
+    ) -> AsyncIterator[LogLine]:
         feed: Feed[LogLine] = Feed()
 
         def push(line: Line) -> None:
+            if chosen is not None and line.bot_id not in chosen:
+                return  # of a fleet that writes thousands of lines a second a reader wants those of one bot
             row = written(line)
-            if wanted(row):
+            if matches(row):
                 feed.push(row)
 
         with self._fleet.logbook.follow(push):

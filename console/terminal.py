@@ -5,6 +5,7 @@ Whatever becomes of the console, the bots run on: it may be left (detached), los
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -51,6 +52,7 @@ class Terminal:
     @asynccontextmanager
     async def up(self, ending: Ending) -> AsyncIterator[None]:
         """As Front.up: the console is on the screen, without a fleet yet. Leaving it by then gives the start up."""
+        gc.disable()  # what is imported now stays: looking through it for garbage is a tenth of the way to the first picture
         from console.tui.app import ConsoleApp
         from console.tui.memory import Memory
 
@@ -59,7 +61,10 @@ class Terminal:
             group.start_soon(self._run, ending, name="console")
             for event in (ending.asked, ending.hung_up):
                 group.start_soon(_leave_when, self._app, event, name="console/leave")
-            await self._app.painted.wait()
+            try:
+                await self._app.painted.wait()
+            finally:
+                gc.enable()
             try:
                 yield
             finally:

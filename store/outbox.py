@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from store.ids import Ids
@@ -14,8 +15,11 @@ from store.writer import Writer
 
 _INSERT: Final = (
     "INSERT INTO outbox (bot_id, outbox_id, update_id, chat_id, lane, part, parts, method, params, state, attempts,"
-    " created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " created_ms) VALUES "
 )
+_ROW: Final = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ROWS: Final = 16
+"""Parts of one statement; the thread that writes gets the interpreter anew for each."""
 _IS_OPEN: Final = "bot_id = ? AND outbox_id = ? AND state IN ('pending', 'attempting')"
 # What was said is in messages; a ledger row of a send that was taken keeps only what happened.
 _SENT: Final = f"UPDATE outbox SET state = 'sent', params = '', message_id = ?, finished_ms = ? WHERE {_IS_OPEN}"
@@ -91,10 +95,14 @@ def add(
 ) -> tuple[int, ...]:
     """Append the parts of one answer within a write job; return their ids, which grow."""
     given = tuple(ids.take(now_ms, len(sends)))
+    rows = []
     for part, (outbox_id, send) in enumerate(zip(given, sends, strict=True), 1):
         state = first_state if part == 1 else "pending"
         row = (bot_id, outbox_id, update_id, send.chat_id, send.lane, part, len(sends), send.method)
-        connection.execute(_INSERT, (*row, storable(send.params), state, int(state == "attempting"), now_ms))
+        rows.append((*row, storable(send.params), state, int(state == "attempting"), now_ms))
+    for begin in range(0, len(rows), _ROWS):
+        some = rows[begin : begin + _ROWS]
+        connection.execute(_INSERT + ", ".join([_ROW] * len(some)), tuple(chain.from_iterable(some)))
     return given
 
 

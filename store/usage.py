@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from store.ids import Ids, bots_in
 from store.reader import Reader
 from store.writer import Writer
+
+if TYPE_CHECKING:
+    from store.messages import StoredMessage
 
 _INSERT: Final = "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
@@ -18,6 +22,17 @@ _SPENT: Final = (
     f"{bots_in('usage')} SELECT u.bot_id, u.provider, u.model, sum(u.input_tokens), sum(u.output_tokens), sum(u.cached_tokens),"
     " sum(u.cost_nano), count(*) - count(u.cost_nano) FROM here CROSS JOIN usage u WHERE u.bot_id = here.bot_id AND u.usage_id >= ? AND u.at_ms >= ?"
     " GROUP BY u.bot_id, u.provider, u.model"
+)
+
+MOVED_ON_US: Final = 1_000_000
+"""How far from its moment the number of a row is looked for: it is moved on where rows would meet (`ids.py`)."""
+
+_OF_ANSWERS: Final = (
+    "WITH asked AS (SELECT json_extract(value, '$[0]') seq, json_extract(value, '$[1]') ms, json_extract(value, '$[2]') update_id"
+    " FROM json_each(?1)) SELECT asked.seq, u.usage_id, u.provider, u.model, u.input_tokens, u.output_tokens, u.cached_tokens,"
+    " u.latency_ms, u.cost_nano FROM asked CROSS JOIN usage u WHERE u.bot_id = ?2 AND u.usage_id >= asked.ms * 1000"
+    f" AND u.usage_id < asked.ms * 1000 + {MOVED_ON_US} AND u.at_ms = asked.ms AND u.update_id IS asked.update_id"
+    " AND (u.update_id NOTNULL OR (u.client_id = ?3 AND u.conversation_id = ?4)) ORDER BY asked.seq, u.usage_id"
 )
 
 Spent = tuple[str, str, str, int, int, int, int | None, int]
@@ -118,17 +133,23 @@ class UsageRows:
         rows = await self._reader.fetch(sql, (self._bot_id, since_ms * 1000, since_ms, *asked))
         return [UsageSum(*row) for row in rows]
 
-    async def of_updates(self, update_ids: Sequence[int]) -> dict[int, Tokens]:
-        """Return update_id → what its turn took, of the newest 1,000 turns; those not found are left out."""
-        sql = (
-            "SELECT update_id, provider, model, input_tokens, output_tokens, cached_tokens, latency_ms, cost_nano FROM"
-            " (SELECT * FROM usage WHERE bot_id = ? ORDER BY usage_id DESC LIMIT 1000) WHERE update_id IN (%s)"
-        )
-        if not update_ids:
-            return {}
-        marks = ", ".join("?" * len(update_ids))
-        rows = await self._reader.fetch(sql % marks, (self._bot_id, *update_ids))
-        return {row[0]: Tokens(*row[1:]) for row in rows}
+    async def of_answers(
+        self, client_id: str, conversation_id: str, answers: Sequence[StoredMessage]
+    ) -> dict[int, Tokens]:
+        """Return seq → what an answer of a conversation took; those not found are left out. Costs a seek for each.
+
+        An answer and its row were written at one moment. Without an update the conversation tells whose the row is, and
+        those of one millisecond are taken in their order.
+        """
+        asked = json.dumps([(each.seq, each.created_ms, each.update_id) for each in answers])
+        rows = await self._reader.fetch(_OF_ANSWERS, (asked, self._bot_id, client_id, conversation_id))
+        found: dict[int, Tokens] = {}
+        taken: set[int] = set()
+        for seq, usage_id, *tokens in rows:
+            if seq not in found and usage_id not in taken:
+                found[seq] = Tokens(*tokens)
+                taken.add(usage_id)
+        return found
 
     async def totals(self, since_ms: int = 0) -> list[UsageTotal]:
         """Return sums since a moment, per provider and model."""

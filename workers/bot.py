@@ -11,12 +11,12 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from store.messages import StoredMessage
 from store.texts import storable
 from workers.chat.question import Question
-from workers.deltas import Deltas
+from workers.deltas import Course, Deltas, Note, Restarted
 from workers.errors import BotClosed
 from workers.exchange import Exchange, Reply
 from workers.finishing import finished
@@ -137,7 +137,7 @@ class Bot:
                 if isinstance(piece, str):
                     yield piece
 
-    async def stream_reply(
+    def stream_reply(
         self,
         message: str,
         context: BotContext,
@@ -147,9 +147,32 @@ class Bot:
         history: Sequence[Message] | None = None,
     ) -> AsyncGenerator[str | Reply, None]:
         """As `stream_chat`, and yield in the end what `reply` returns; history as there."""
+        told = self._stream(message, context, model, images, history, follow=False)
+        return cast("AsyncGenerator[str | Reply, None]", told)  # only who follows is told more
+
+    def follow_reply(
+        self, message: str, context: BotContext, *, model: str = "", images: tuple[Image, ...] = ()
+    ) -> AsyncGenerator[str | Note | Reply, None]:
+        """As `stream_reply`, for who can take back: also what a bot with tools says in each round, and the tools it calls.
+
+        The pieces after the last Restarted add up to the answer. A model that failed in mid-answer is no error here.
+        """
+        return self._stream(message, context, model, images, None, follow=True)
+
+    async def _stream(
+        self,
+        message: str,
+        context: BotContext,
+        model: str,
+        images: tuple[Image, ...],
+        history: Sequence[Message] | None,
+        *,
+        follow: bool,
+    ) -> AsyncGenerator[str | Note | Reply, None]:
         async with self._exchange(message, context, model, images, history) as exchange:
-            deltas = Deltas(hold=has_tools(exchange.spec.config))
-            asking = asyncio.create_task(exchange.answer(deltas), name=f"{self.bot_id}/answer")
+            course = Course(self._services.clock) if follow else None
+            deltas = course or Deltas(hold=has_tools(exchange.spec.config))
+            asking = asyncio.create_task(exchange.answer(deltas, course), name=f"{self.bot_id}/answer")
             asking.add_done_callback(deltas.end)
             try:
                 async for text in deltas:
@@ -157,9 +180,13 @@ class Bot:
             finally:
                 await _over(asking)
             answer = asking.result()
-            rest = deltas.rest(storable(answer.text))
+            whole = storable(answer.text)
+            rest = deltas.rest(whole)
             if rest is None:
-                await exchange.drop(answer, "the model failed in mid-answer and went on otherwise")
+                if not follow:
+                    await exchange.drop(answer, "the model failed in mid-answer and went on otherwise")
+                yield Restarted()
+                rest = whole
             if rest:
                 yield rest
             reply = await exchange.keep(answer)

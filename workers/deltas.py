@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
 
 from workers.chat.engine import LONGEST_ANSWER
 
+if TYPE_CHECKING:
+    from workers.clock import Clock
+
 MOST: Final = LONGEST_ANSWER - 1
 """Characters handed on before the end is known: an answer that is longer is cut there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """What was handed on so far is no part of the answer: a tool was called after it, or it came of a failed model."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStep:
+    """A tool called for the answer: once when that begins, once when it has ended. number tells calls of one name apart.
+
+    duration_s is 0 at the beginning.
+    """
+
+    number: int
+    name: str
+    state: Literal["begun", "done", "failed"]
+    duration_s: float = 0.0
+
+
+Note = Restarted | ToolStep
+"""What a reader is told between pieces."""
 
 
 class Deltas:
@@ -21,9 +48,9 @@ class Deltas:
 
     __slots__ = ("_at", "_ended", "_held", "_new", "_taken", "_told", "_wake")
 
-    def __init__(self, *, hold: bool) -> None:
+    def __init__(self, *, hold: bool = False) -> None:
         self._held = hold
-        self._new: list[str] = []
+        self._new: list[str | Note] = []
         self._taken: list[str] = []
         self._told = ""
         """What was handed on when the model began anew: it has to say so much again."""
@@ -38,20 +65,30 @@ class Deltas:
         """Take what the model said next."""
         if self._held or not text:
             return
-        again = self._told[self._at : self._at + len(text)]
-        if not text.startswith(again) or self._at + len(text) > MOST or not _whole(text):
+        if self._at + len(text) > MOST or not _whole(text):
             self._held = True
             return
-        self._at += len(text)
-        if len(again) < len(text):
-            self._new.append(text[len(again) :])
-            self._call()
+        again = self._told[self._at : self._at + len(text)]
+        if text.startswith(again):
+            self._at += len(text)
+            self._tell(text[len(again) :])
+        else:
+            self._differ(text)
+
+    def _differ(self, text: str) -> None:
+        """Meet a text that does not agree with what was handed on."""
+        self._held = True
 
     def restart(self) -> None:
         """Begin anew: what was not handed on yet is forgotten."""
-        self._new.clear()
+        self._new = [new for new in self._new if not isinstance(new, str)]
         self._told = "".join(self._taken)
         self._at = 0
+
+    def _tell(self, new: str | Note) -> None:
+        if new:
+            self._new.append(new)
+            self._call()
 
     def end(self, _: object = None) -> None:
         """Let the iteration end."""
@@ -68,15 +105,18 @@ class Deltas:
         """Iterate, once."""
         return self
 
-    async def __anext__(self) -> str:
-        """Return what was said since; never an empty text. Safe to cancel."""
+    async def __anext__(self) -> str | Note:
+        """Return what was said since, or a note, in their order; never an empty text. Safe to cancel."""
         while not self._new:
             if self._ended:
                 raise StopAsyncIteration
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
-        text = "".join(self._new)
-        self._new.clear()
+        texts = _texts(self._new)
+        if not texts:
+            return self._new.pop(0)
+        del self._new[: len(texts)]
+        text = "".join(texts)
         self._taken.append(text)
         return text
 
@@ -84,6 +124,50 @@ class Deltas:
         """Return what of the whole answer was not handed on; None when something else was."""
         told = "".join(self._taken)
         return answer[len(told) :] if answer.startswith(told) else None
+
+
+class Course(Deltas):
+    """Iterates over the course of one answer: its pieces in every round of tools, and the calls of tools.
+
+    Whoever reads it can take back: where the model goes on otherwise than it was handed on, there comes a Restarted, and
+    all of what was said instead. A listener of the model and of its tools.
+    """
+
+    __slots__ = ("_calls", "_clock")
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+        self._calls = 0
+
+    def calling(self, tool: str) -> Callable[[str], None]:
+        """Tell that a tool is called; return what is to be told how that ended ("" = well)."""
+        began, self._calls = self._clock.monotonic(), self._calls + 1
+        number = self._calls
+        self._tell(ToolStep(number, tool, "begun"))
+
+        def end(error: str) -> None:
+            took_s = self._clock.monotonic() - began
+            self._tell(ToolStep(number, tool, "failed" if error else "done", took_s))
+
+        return end
+
+    def _differ(self, text: str) -> None:
+        said = self._told[: self._at] + text
+        self._taken.clear()
+        self._told, self._at = "", len(said)
+        self._tell(Restarted())
+        self._tell(said)
+
+
+def _texts(new: list[str | Note]) -> list[str]:
+    """Return the texts before the first note."""
+    texts = []
+    for each in new:
+        if not isinstance(each, str):
+            break
+        texts.append(each)
+    return texts
 
 
 def _whole(text: str) -> bool:

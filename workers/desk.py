@@ -91,7 +91,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.places = Places()
-        """Who computes; see there."""
+        """Who computes; see there. Programs ask as fast as `[limits]` lets them."""
         self.at_once = Line(1)
         """Whose model is asked: `[limits] max_lanes`. Who reads an answer slowly does not count."""
         self._talks: dict[Talk, Line] = {}

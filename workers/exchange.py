@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from workers.llm.asking import Listener
     from workers.llm.base import Image
     from workers.services import Services
+    from workers.tools.base import Hearer
 
 logger = logging.getLogger(__name__)
 
@@ -71,24 +72,24 @@ class Exchange:
         self._model = model
         self._images = images
 
-    async def answer(self, listener: Listener | None = None) -> Answer:
-        """Return the model's answer. Raises TurnFailedError, StoreError. Cancelling is safe."""
+    async def answer(self, listener: Listener | None = None, hears: Hearer | None = None) -> Answer:
+        """Return the model's answer; hears is told of the tools called. Raises TurnFailedError, StoreError. Cancelling is safe."""
         services = self._services
         services.prices.warm(self.spec.config.llm.provider)
         async with self._desk.at_once:
-            answer = await self._ask(listener)
+            answer = await self._ask(listener, hears)
         if answer.completion is None:
             self._fail(answer.error, away=answer.away)
         services.absences.answered(self.spec.bot_id)
         return answer
 
-    async def _ask(self, listener: Listener | None) -> Answer:
+    async def _ask(self, listener: Listener | None, hears: Hearer | None) -> Answer:
         places = self._desk.places
         await places.take()
         try:
             return await self._services.engine.answer(
                 self.spec, self._partition, self.question, _unheard, places, listener,
-                images=self._images, model=self._model or await self._chosen(),
+                images=self._images, model=self._model or await self._chosen(), hears=hears,
             )  # fmt: skip
         finally:
             places.give()

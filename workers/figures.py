@@ -81,6 +81,8 @@ class Figures:
     def __init__(self, clock: Clock) -> None:
         self.changed: set[str] = set()
         """Bots counted for since somebody took the set; whoever shows figures empties it."""
+        self.noted: set[str] = set()
+        """The same of bots whose record says something new, by which nothing was counted."""
         self._clock = clock
         self._all = _Bot()
         self._bots: dict[str, _Bot] = {FLEET: self._all}

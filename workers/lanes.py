@@ -12,7 +12,7 @@ from typing import Final, Generic, TypeVar
 import anyio
 
 from workers.crew import Starter
-from workers.places import Places
+from workers.places import Neighbours, Places
 
 Item = TypeVar("Item")
 
@@ -46,12 +46,18 @@ class Lanes(Generic[Item]):
     )
 
     def __init__(
-        self, group: Starter, handle: Callable[[Item], Awaitable[None]], *, bot_id: str, max_lanes: int
+        self,
+        group: Starter,
+        handle: Callable[[Item], Awaitable[None]],
+        *,
+        bot_id: str,
+        max_lanes: int,
+        neighbours: Neighbours | None = None,
     ) -> None:
         self.max_lanes = max_lanes
         self.open = 0
         """Items put and not yet handled, those being handled included."""
-        self.places = Places()
+        self.places = Places(neighbours)
         self._group = group
         self._handle = handle
         self._bot_id = bot_id

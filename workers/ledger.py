@@ -35,7 +35,7 @@ class Ledger:
     def note(self, record: Record) -> None:
         """Have a record written down, as it will be then."""
         self._changed[record.bot_id] = record
-        self._services.metrics.figures.changed.add(record.bot_id)
+        self._services.metrics.figures.noted.add(record.bot_id)
         self._news.set()
 
     def knows(self, bot_id: str) -> bool:

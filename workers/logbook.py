@@ -24,7 +24,7 @@ from store.database import Store
 from store.errors import StoreError
 from workers.clock import Clock, SystemClock
 from workers.redaction import Redactor
-from workers.repeats import WINDOW_S, Repeats
+from workers.repeats import WINDOW_S, Repeats, Traces
 
 current_bot: ContextVar[str] = ContextVar("current_bot", default=FLEET)
 
@@ -133,6 +133,7 @@ class Logbook(logging.Handler):
         self._size = 0
         self._followers: list[Callable[[Line], None]] = []
         self._repeats: Repeats[Line] = Repeats()
+        self._traces = Traces()
         self._guard = threading.Lock()
 
     def set_level(self, level: str) -> None:
@@ -154,19 +155,25 @@ class Logbook(logging.Handler):
 
     def _line(self, record: logging.LogRecord) -> Line:
         more = "".join(f" {name}={value}" for name, value in record.__dict__.items() if name not in _USUAL)
-        exception = ""
-        if record.exc_info and record.exc_info[0] is not None:
-            exception = "".join(traceback.format_exception(*record.exc_info))
+        bot_id, at = str(getattr(record, "bot_id", None) or current_bot.get()), self._clock.now()
+        exception = self._told(bot_id, record.exc_info[1], at) if record.exc_info and record.exc_info[1] else ""
         if record.stack_info:
             exception += record.stack_info
         return Line(
-            str(getattr(record, "bot_id", None) or current_bot.get()),
-            self._clock.now(),
+            bot_id,
+            at,
             record.levelno,
             record.name,
             self._fit(_message(record) + more),
             self._fit(exception).rstrip(),
         )
+
+    def _told(self, bot_id: str, error: BaseException, at: float) -> str:
+        """Return the trace of an error; of one that came the same way a few times just now, what it says alone."""
+        if self._traces.wanted(bot_id, error, at):
+            return "".join(traceback.format_exception(error))
+        said = "".join(traceback.format_exception_only(error)).rstrip()
+        return f"{said}\n(it came the same way as the errors before: their traces tell)"
 
     def _fit(self, text: str) -> str:
         """Return a text as it may be seen: without secrets, first of all."""

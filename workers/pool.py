@@ -223,8 +223,11 @@ class Pool(Intents):
 
     def bot(self, bot_id: str) -> BotStatus:
         """Return one bot's status. Raises NoSuchBot."""
-        keeper = self._keeper(bot_id)
-        return status_of(keeper.record, keeper.vitals())
+        return status_of(self.record(bot_id), self._keeper(bot_id).vitals())
+
+    def record(self, bot_id: str) -> Record:
+        """Return what is kept of one bot, its worker's part left out: read it, do not change it. Raises NoSuchBot."""
+        return self._keeper(bot_id).record
 
     def underway(self, bot_id: str) -> list[Underway]:
         """Return the turns of a bot whose model is being asked, the oldest first. Raises NoSuchBot."""

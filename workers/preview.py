@@ -40,6 +40,7 @@ class Preview:
         "_channel",
         "_closed",
         "_every_s",
+        "_full",
         "_how",
         "_lane",
         "_ledger",
@@ -48,6 +49,7 @@ class Preview:
         "_shown",
         "_text",
         "_update_id",
+        "left_at",
         "message_id",
         "next_at",
     )  # fmt: skip
@@ -59,6 +61,8 @@ class Preview:
         self.message_id = message_id
         self.next_at = 0.0
         """Monotonic moment before which no frame is due."""
+        self.left_at: float | None = None
+        """Monotonic moment the last frame left; None when there was none, or it was not shown."""
         self._channel = channel
         self._lane = lane
         self._reply_to = reply_to
@@ -73,6 +77,7 @@ class Preview:
             self._closed = False
         self._text: list[str] = []
         self._shown = 0
+        self._full = False  # what is shown is all a frame can show
         self._showing: anyio.Event | None = None
 
     def piece(self, text: str) -> None:
@@ -81,8 +86,9 @@ class Preview:
 
     def restart(self) -> None:
         """Forget what it said: another model begins anew."""
-        self._text.clear()
+        self._text = []
         self._shown = 0
+        self._full = False
 
     @property
     def characters(self) -> int:
@@ -91,13 +97,14 @@ class Preview:
 
     def due(self, now: float) -> bool:
         """Tell whether there is something new to show at a monotonic moment, and nothing under way."""
-        return (
-            not self._closed and self._showing is None and now >= self.next_at and len(self._text) != self._shown
-        )  # fmt: skip
+        if self._closed or self._full or self._showing is not None:
+            return False
+        return now >= self.next_at and len(self._text) != self._shown
 
     def begin(self, now: float) -> None:
         """Count a frame as on its way; `show` is to follow."""
         self._showing = anyio.Event()
+        self.left_at = now
         self.next_at = now + self._every_s
 
     async def show(self) -> None:
@@ -105,15 +112,18 @@ class Preview:
         showing = self._showing
         assert showing is not None, "begin comes first"
         try:
-            await self._send()
+            if not await self._send():
+                self.left_at = None
         finally:
             self._showing = None
             showing.set()
 
-    async def _send(self) -> None:
-        pieces, text = len(self._text), "".join(self._text)[:LONGEST_FRAME]
+    async def _send(self) -> bool:
+        """Tell whether the frame was shown."""
+        said = self._text
+        pieces, text = len(said), "".join(said)[:LONGEST_FRAME]
         if not text.strip():
-            return
+            return False
         draft_id = self._update_id if self._how != "edit" else 0
         frame = Frame(self._lane, text, draft_id, self.message_id, self._reply_to)
         try:
@@ -129,7 +139,10 @@ class Preview:
             logger.debug("no more frames of this answer: %s", error)
             self._closed = self._closed or not self.message_id
         else:
-            self._shown = pieces
+            if said is self._text:  # not forgotten meanwhile
+                self._shown, self._full = pieces, len(text) == LONGEST_FRAME
+            return True
+        return False
 
     async def _begin(self, frame: Frame) -> None:
         """Send the message that is to become the answer. Raises what `Channel.show` does; SendUncertain without a number."""

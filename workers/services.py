@@ -30,6 +30,7 @@ from workers.llm.asking import Asker
 from workers.media.understanding import Media
 from workers.metrics import Metrics
 from workers.outage import Outages
+from workers.places import Neighbours
 from workers.prices import Prices
 from workers.redaction import Redactor
 from workers.tools.toolbox import Toolboxes
@@ -74,6 +75,8 @@ class Services:
     menus: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MENUS_AT_ONCE))
     """Whoever has its list of commands shown: nobody waits for one, and a thousand at once would be a second connection
     for every bot."""
+    neighbours: Neighbours = field(default_factory=Neighbours)
+    """Who shares the loop: a bot with much to do leaves most of it to others."""
     root: Path | None = None
     """The fleet's folder; None for a fleet without one, which keeps no files."""
     media: Media = field(init=False, repr=False)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import anyio
 
 from store.events import MessagePoisoned
 from store.usage import Tokens
@@ -24,7 +26,7 @@ from workers.reception.buttons import suggestions
 from workers.reception.groups import attributed
 from workers.reception.outcomes import Ask, Drop, Say
 from workers.reception.reception import Reception
-from workers.recording import OpenItem, Recorder, record_of
+from workers.recording import KEEP_S, OpenItem, Recorder, record_of
 from workers.shift import Shift
 from workers.typist import Typist
 
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from workers.services import Services
 
 logger = logging.getLogger(__name__)
+
+LONG_TEXT: Final = 8192
+"""Characters of an answer that takes about a millisecond to lay out."""
 
 
 @dataclass(slots=True)
@@ -168,8 +173,8 @@ class Turns:
             await self._apologise(turn, "failed", self._shift.services.redact(answer.error))
             return
         turn.item.paid = True
-        config, lane = turn.spec.config, turn.incoming.lane
-        parts = self._shift.channel.render(lane, answer.text, config.reply, suggestions(answer.suggestions))
+        lane = turn.incoming.lane
+        parts = await self._rendered(turn, answer)
         self._apologies.answered(lane.conversation_id)
         tokens = await tokens_of(self._shift.services.prices, answer)
         self._measure(answer, turn.began, tokens)
@@ -177,6 +182,16 @@ class Turns:
             await self._send(turn, "failed", parts, error=self._shift.services.redact(answer.error or "no answer"))
         else:
             await self._send(turn, "answered", parts, question=answer.question, answer=answer.text, tokens=tokens)
+
+    async def _rendered(self, turn: Turn, answer: Answer) -> list[Outgoing]:
+        """Lay an answer out; a long one takes milliseconds, and others get their turn before the next."""
+        with_what = (turn.incoming.lane, answer.text, turn.spec.config.reply, suggestions(answer.suggestions))
+        if len(answer.text) <= LONG_TEXT:
+            return self._shift.channel.render(*with_what)
+        with anyio.move_on_after(KEEP_S, shield=True):  # it is paid for, and not stored yet
+            async with self._shift.services.http.large:
+                return self._shift.channel.render(*with_what)
+        return self._shift.channel.render(*with_what)
 
     def _measure(self, answer: Answer, began: float, tokens: Tokens | None) -> None:
         metrics, bot_id = self._shift.services.metrics, self._shift.bot_id

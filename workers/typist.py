@@ -34,6 +34,13 @@ class _Turn(Underway):
         """As Underway.characters."""
         return self.preview.characters if self.preview is not None else 0
 
+    def typing_due(self, now: float) -> bool:
+        """Tell whether a chat has seen no sign of life for so long that it is to see "typing…"; a frame is one."""
+        seen = self.shown
+        if self.preview is not None and self.preview.left_at is not None:
+            seen = max(self.preview.left_at, seen or 0.0)
+        return now >= (self.began + TYPING_TICK_S if seen is None else seen + TYPING_EVERY_S)
+
 
 class Typist:
     """Keeps the turns under way. One task per bot shows typing for all of them; it stays at hand until `rest`."""
@@ -99,8 +106,7 @@ class Typist:
         for turn in self._turns.values():
             if turn.preview is not None:
                 self._show_frame(turn.preview, now)
-            due = turn.began + TYPING_TICK_S if turn.shown is None else turn.shown + TYPING_EVERY_S
-            if now >= due:
+            if turn.typing_due(now):
                 turn.shown = now
                 self._channel.show_typing(turn.lane)
 

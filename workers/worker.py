@@ -176,8 +176,9 @@ class Worker:
     def _assemble(self, crew: Crew, channel: Channel, offset: int | None) -> _Parts:
         spec, services, partition, conditions = self._spec, self._services, self._partition, self._conditions
         lanes: Lanes[OpenItem | Leftover] = Lanes(
-            crew, self._handle, bot_id=spec.bot_id, max_lanes=spec.config.limits.max_lanes
-        )
+            crew, self._handle, bot_id=spec.bot_id, max_lanes=spec.config.limits.max_lanes,
+            neighbours=services.neighbours,
+        )  # fmt: skip
         shift = Shift(
             spec, channel, partition, services, conditions, self._patience, lanes.places,
             Rests(services.clock, lanes.places), lanes.aside,

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 from aiohttp import web
 
 from console.sandbox.answers import Refused, Reply, dump
+from console.sandbox.thoughts import halves, signature, thought
 
 _PIECE: Final = re.compile(r"\S+\s*|\s+")
 _KINDS: Final = {
@@ -48,7 +49,10 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer of the double, before it is put on the wire. created is Unix seconds; thinks: it was asked to."""
+    """One answer of the double, before it is put on the wire. created is Unix seconds.
+
+    thinks: it was asked to (`thinking`); reasons: it was, as OpenRouter is (`reasoning`).
+    """
 
     number: int
     model: str
@@ -60,6 +64,7 @@ class Answer:
     tell_usage: bool
     calls: tuple[tuple[str, str], ...] = ()
     thinks: bool = False
+    reasons: bool = False
 
     def pieces(self) -> list[str]:
         """Return the text as a stream delivers it: word by word."""
@@ -110,14 +115,17 @@ class ChatWire:
         return request.headers.get("Authorization", "").removeprefix("Bearer ")
 
     def check(self, request: web.BaseRequest, body: dict[str, Any]) -> None:
-        """See that results of tools follow the calls they belong to. Raises Refused."""
+        """See that results of tools follow the calls they belong to, and calls their thoughts. Raises Refused."""
         open_calls: set[str] = set()
+        thinks = asked_to_think(body)
         for message in body["messages"]:
             if message.get("role") == "tool" and message.get("tool_call_id") not in open_calls:
                 raise Refused(
                     400, "messages with role 'tool' must be a response to a preceding message with 'tool_calls'."
                 )
-            open_calls |= {call["id"] for call in message.get("tool_calls") or ()}
+            called = [call["id"] for call in message.get("tool_calls") or ()]
+            _check_thoughts(message, called, thinks=thinks)
+            open_calls.update(called)
 
     def refused(self, refusal: Refused) -> Reply:
         """Put a refusal on the wire; a flood carries Retry-After."""
@@ -129,7 +137,12 @@ class ChatWire:
 
     def whole(self, answer: Answer) -> dict[str, Any]:
         """Return the answer as one object."""
-        message: dict[str, Any] = {"role": "assistant", "content": answer.text or None, "refusal": None}
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": answer.text or None,
+            "refusal": None,
+            **_thoughts(answer),
+        }
         if answer.calls:
             message["tool_calls"] = [_call(answer, number) for number in range(len(answer.calls))]
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _reason(answer)}
@@ -137,7 +150,12 @@ class ChatWire:
 
     def events(self, answer: Answer) -> Iterator[bytes]:
         """Yield the stream's events up to the last piece of text: first what comes before any."""
-        yield _chunk(answer, {"role": "assistant", "content": ""})
+        yield b"".join(
+            [
+                _chunk(answer, {"role": "assistant", "content": ""}),
+                *(_chunk(answer, delta) for delta in _thinking(answer)),
+            ]
+        )
         for piece in answer.pieces():
             yield _chunk(answer, {"content": piece})
 
@@ -153,6 +171,54 @@ class ChatWire:
         if answer.tell_usage:
             yield event({**_head(answer, "chat.completion.chunk"), "choices": [], "usage": answer.usage.shape()})
         yield b"data: [DONE]\n\n"
+
+
+def asked_to_think(body: dict[str, Any]) -> bool:
+    """Tell whether a request has thinking switched on, in the form both APIs share."""
+    thinking = body.get("thinking")
+    return isinstance(thinking, dict) and thinking.get("type") == "enabled"
+
+
+def _thoughts(answer: Answer) -> dict[str, Any]:
+    """Return the fields of a message that hold what the double thought: DeepSeek's way, OpenRouter's, or none."""
+    thinking = thought(answer.number)
+    if answer.thinks:
+        return {"reasoning_content": thinking}
+    if not answer.reasons:
+        return {}
+    read = {
+        "type": "reasoning.text",
+        "text": thinking,
+        "signature": signature(thinking),
+        "format": "double",
+        "index": 0,
+    }
+    hidden = {"type": "reasoning.encrypted", "data": signature(""), "id": None, "format": "double", "index": 1}
+    return {"reasoning": thinking, "reasoning_details": [read, hidden]}
+
+
+def _thinking(answer: Answer) -> Iterator[dict[str, Any]]:
+    """Yield the deltas of the same: texts in pieces, the signature after them, what is encrypted whole."""
+    said = _thoughts(answer)
+    if answer.thinks:
+        yield from ({"content": None, "reasoning_content": part} for part in ("", *halves(said["reasoning_content"])))
+    if answer.reasons:
+        read, hidden = said["reasoning_details"]
+        bare = {"type": read["type"], "format": read["format"], "index": read["index"]}
+        for part in halves(read["text"]):
+            yield {"content": "", "reasoning": part, "reasoning_details": [{**bare, "text": part, "signature": None}]}
+        yield {"content": "", "reasoning_details": [{**bare, "signature": read["signature"]}, hidden]}
+
+
+def _check_thoughts(message: dict[str, Any], called: list[str], *, thinks: bool) -> None:
+    """See that thoughts come back as they left, with the calls they led to. Raises Refused."""
+    number = re.fullmatch(r"call_(\d+)_\d+", called[0]) if thinks and called else None
+    if thinks and called and (number is None or message.get("reasoning_content") != thought(int(number[1]))):
+        raise Refused(400, "The `reasoning_content` in the thinking mode must be passed back to the API.")
+    for block in message.get("reasoning_details") or ():
+        signed = block.get("signature") if block.get("type") == "reasoning.text" else block.get("data")
+        if signed != signature(block.get("text", "")):
+            raise Refused(400, "Invalid `signature` in `thinking` block")
 
 
 def _head(answer: Answer, kind: str) -> dict[str, Any]:
@@ -176,11 +242,6 @@ def _reason(answer: Answer) -> str:
 def _error(refusal: Refused) -> dict[str, Any]:
     kind, code = _KINDS.get(refusal.code, ("server_error" if refusal.code >= 500 else "invalid_request_error", None))
     return {"error": {"message": refusal.description, "type": kind, "param": None, "code": code}}
-
-
-def halves(text: str) -> tuple[str, str]:
-    """Return a text in two pieces, as arguments of a call arrive."""
-    return text[: len(text) // 2], text[len(text) // 2 :]
 
 
 def event(data: Any) -> bytes:

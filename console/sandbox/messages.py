@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any, Final
@@ -10,7 +9,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from console.sandbox.answers import Refused, Reply, dump
-from console.sandbox.completions import Answer, halves
+from console.sandbox.completions import Answer
+from console.sandbox.thoughts import halves, signature, thought
 
 _KINDS: Final = {
     400: "invalid_request_error",
@@ -72,7 +72,7 @@ class MessagesWire:
         yield b"".join(
             (
                 _event({"type": "message_start", "message": message}),
-                *(event for place, thought in enumerate(thoughts) for event in _thought_events(place, thought)),
+                *(event for place, each in enumerate(thoughts) for event in _thought_events(place, each)),
                 _event({"type": "content_block_start", "index": len(thoughts), "content_block": block}),
                 _event({"type": "ping"}),
             )
@@ -105,28 +105,24 @@ def _thoughts(answer: Answer) -> list[dict[str, Any]]:
     """Return what the double thinks where it was asked to, signed: some to be read, some not."""
     if not answer.thinks:
         return []
-    thinking = f"What is asked \N{EM DASH} number {answer.number} \N{EM DASH} needs care."
+    thinking = thought(answer.number)
     return [
-        {"type": "thinking", "thinking": thinking, "signature": _signature(thinking)},
-        {"type": "redacted_thinking", "data": _signature("")},
+        {"type": "thinking", "thinking": thinking, "signature": signature(thinking)},
+        {"type": "redacted_thinking", "data": signature("")},
     ]
 
 
-def _thought_events(place: int, thought: dict[str, Any]) -> Iterator[bytes]:
-    shown = thought["type"] == "thinking"
-    begun = {"type": "thinking", "thinking": "", "signature": ""} if shown else thought
+def _thought_events(place: int, block: dict[str, Any]) -> Iterator[bytes]:
+    shown = block["type"] == "thinking"
+    begun = {"type": "thinking", "thinking": "", "signature": ""} if shown else block
     yield _event({"type": "content_block_start", "index": place, "content_block": begun})
     if shown:
-        for part in halves(thought["thinking"]):
+        for part in halves(block["thinking"]):
             delta = {"type": "thinking_delta", "thinking": part}
             yield _event({"type": "content_block_delta", "index": place, "delta": delta})
-        delta = {"type": "signature_delta", "signature": thought["signature"]}
+        delta = {"type": "signature_delta", "signature": block["signature"]}
         yield _event({"type": "content_block_delta", "index": place, "delta": delta})
     yield _event({"type": "content_block_stop", "index": place})
-
-
-def _signature(thinking: str) -> str:
-    return hashlib.sha256(f"the double thought: {thinking}".encode()).hexdigest()
 
 
 def _check_thoughts(place: int, message: dict[str, Any], *, thinking: bool) -> None:
@@ -138,7 +134,7 @@ def _check_thoughts(place: int, message: dict[str, Any], *, thinking: bool) -> N
         raise Refused(400, f"messages.{place}.content.0.type: Expected `thinking` or `redacted_thinking`")
     for block in blocks:
         signed = block.get("signature") if block.get("type") == "thinking" else block.get("data")
-        if block.get("type") in {"thinking", "redacted_thinking"} and signed != _signature(block.get("thinking", "")):
+        if block.get("type") in {"thinking", "redacted_thinking"} and signed != signature(block.get("thinking", "")):
             raise Refused(400, f"messages.{place}: Invalid `signature` in `thinking` block")
 
 

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from console.sandbox import delivery
 from console.sandbox.answers import Refused, Reply, dump
-from console.sandbox.completions import Answer, ChatWire, Counted, Said, Wire
+from console.sandbox.completions import Answer, ChatWire, Counted, Said, Wire, asked_to_think
 from console.sandbox.faults import MID_ANSWER_KINDS, MODEL_KINDS, Fault, Faults
 from console.sandbox.hearing import PATH, Hearing
 from console.sandbox.messages import MessagesWire
@@ -157,7 +157,8 @@ class Model:
             stream=call.stream,
             tell_usage=bool((call.body.get("stream_options") or {}).get("include_usage")),
             calls=said.calls,
-            thinks=bool(call.body.get("thinking")),
+            thinks=asked_to_think(call.body),
+            reasons=bool(call.body.get("reasoning")),
         )
 
     async def _deliver(

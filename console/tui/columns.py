@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from config.vocabulary import Phase
-from console.judgement import ORDER, troubles
+from console.judgement import phase_rank, troubles
 from console.tui import words
 from console.tui.told import told
 from console.tui.words import Glyphs
@@ -66,7 +66,7 @@ def phase_cell(row: LiveRow, now: float, glyphs: Glyphs) -> Cell:
 
 
 def _phase_rank(row: LiveRow, _now: float) -> int:
-    return next((rank for rank, known in enumerate(ORDER) if known == row["phase"]), -1)
+    return phase_rank(row["phase"])
 
 
 def username(row: LiveRow) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from console.judgement import worst_first
+from console.judgement import need
 from console.tui.columns import COLUMNS, WORST, sort_key
 from console.tui.filters import Filter
 
@@ -33,6 +33,9 @@ class FleetModel:
         self.reverse = False
         self._frame_rev = -1
         self._stale = False
+        """Whether the list may be another one by now."""
+        self._needs: dict[str, tuple[int, bool, str]] = {}
+        """What worst first goes by, of each bot: looked up when a row comes, not for all of them at each sort."""
 
     # --- what is known -----------------------------------------------------------------------------------------
 
@@ -41,18 +44,31 @@ class FleetModel:
         if not frame["full"] and (frame["start_id"] != self.start_id or frame["rev"] <= self._frame_rev):
             return False
         if frame["full"]:
-            self.rows = {}
-        self.rows.update((row["bot_id"], row) for row in frame["bots"])
+            self.rows, self._needs = {}, {}
+        moved = self._take(frame["bots"])
         for bot_id in frame["gone"]:
             self.rows.pop(bot_id, None)
+            self._needs.pop(bot_id, None)
         self.fleet, self.start_id, self.at = frame["fleet"], frame["start_id"], frame["at"]
         self._frame_rev = frame["rev"]
-        self._stale = self._stale or frame["full"] or bool(frame["bots"]) or bool(frame["gone"])
+        by_more = self.sort != WORST or bool(self.filter)
+        self._stale = self._stale or frame["full"] or bool(frame["gone"]) or moved or (by_more and bool(frame["bots"]))
         self.rev += 1
         if frame["full"] or frame["gone"]:
             self.marks &= self.rows.keys()
             self.settle()
         return True
+
+    def _take(self, rows: Iterable[LiveRow]) -> bool:
+        """Take rows; tell whether any bot has another place in the order worst first."""
+        moved = False
+        for row in rows:
+            bot_id, needs = row["bot_id"], need(row)
+            self.rows[bot_id] = row
+            if self._needs.get(bot_id) != needs:
+                self._needs[bot_id] = needs
+                moved = True
+        return moved
 
     def forget(self) -> None:
         """Ask for a full frame next: what is known may be of another fleet."""
@@ -70,20 +86,23 @@ class FleetModel:
         if not self._stale:
             return False
         self._stale = False
-        passing = [row for row in self.rows.values() if self.filter.passes(row, self.marks)]
-        index = [row["bot_id"] for row in self._sorted(passing)]
+        passing: Iterable[str] = self.rows
+        if self.filter:
+            passing = [bot_id for bot_id, row in self.rows.items() if self.filter.passes(row, self.marks)]
+        index = self._sorted(passing)
         if index == self.index:
             return False
         self.index = index
         self.rev += 1
         return True
 
-    def _sorted(self, rows: Iterable[LiveRow]) -> list[LiveRow]:
-        ordered = cast("list[LiveRow]", worst_first(rows))
+    def _sorted(self, bot_ids: Iterable[str]) -> list[str]:
+        ordered = sorted(bot_ids, key=self._needs.__getitem__)
         if self.sort != WORST:
             # Sorting is stable: bots alike in a column stay worst first.
             down = COLUMNS[self.sort].big_first != self.reverse
-            ordered.sort(key=sort_key(COLUMNS[self.sort], self.at, down=down), reverse=down)
+            key = sort_key(COLUMNS[self.sort], self.at, down=down)
+            ordered.sort(key=lambda bot_id: key(self.rows[bot_id]), reverse=down)
         elif self.reverse:
             ordered.reverse()
         return ordered

@@ -44,6 +44,20 @@ def test_nothing_below_the_tui_loads_textual() -> None:
     assert "textual" not in loaded_after("\n".join(f"import {name}" for name in names))
 
 
+def test_the_first_screen_loads_no_other() -> None:
+    """What is drawn only when it is asked for is imported only then: charts, panels, dialogs, what colours and edits text."""
+    loaded = loaded_after("import console.tui.app, console.tui.screens.fleet, console.tui.driver")
+    later = {
+        "console.tui.widgets.figures",
+        "console.tui.widgets.chart",
+        "console.tui.palette",
+        "console.tui.screens.bot",
+    }
+    later |= {"console.tui.screens.help", "textual.widgets._text_area", "textual.widgets._markdown", "pygments.lexers"}
+    assert not loaded & later
+    assert not {name for name in loaded if name.startswith(("console.tui.panels.", "markdown_it", "tree_sitter"))}
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["status"], ["status", "--help"], ["run", "--help"]])
 def test_quick_commands_load_no_heavy_library(arguments: list[str], tmp_path: Path) -> None:
     """`botdeck --help` and `botdeck status` load neither Textual nor telegram nor openai, nor the web stack."""

@@ -222,7 +222,7 @@ def test_keys_are_found_within_lists_and_free_tables() -> None:
             7,
             1,
             "commands[1].txet",
-            "unknown key txet in [[commands]]; allowed: name, description, text, prompt, buttons, descriptions, replace",
+            "unknown key txet in [[commands]]",
             "did you mean text?",
         ),
         (

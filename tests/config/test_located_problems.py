@@ -6,7 +6,6 @@ import pytest
 
 from config.errors import ConfigError
 from config.load import Loader
-from config.schema import LimitsSection
 
 MANY = """
 enabld = true
@@ -39,14 +38,10 @@ def test_all_mistakes_of_a_file_are_told_with_place_and_advice(folder) -> None:
     """One problem a mistake, in the order of the file."""
     folder.bot("one", MANY)
     told = [(p.line, p.column, p.key, p.message, p.hint) for p in folder.problems()]
-    top = (
-        "allowed: name, enabled, channel, client_id, time_zone, telegram, llm, prompts, memory, reply, tools, limits, "
-        "media, voice, commands, groups, access, texts"
-    )
     assert told == [
-        (1, 1, "enabld", f"unknown key enabld; {top}", "did you mean enabled?"),
-        (2, 1, "modle", f"unknown key modle; {top}", "did you mean model in [llm] or [[llm.fallbacks]] or [voice]?"),
-        (3, 1, "temperature", f"unknown key temperature; {top}", "it belongs in [llm] or [[llm.fallbacks]]"),
+        (1, 1, "enabld", "unknown key enabld", "did you mean enabled?"),
+        (2, 1, "modle", "unknown key modle", "did you mean model in [llm] or [[llm.fallbacks]] or [voice]?"),
+        (3, 1, "temperature", "unknown key temperature", "it belongs in [llm] or [[llm.fallbacks]]"),
         (6, 9, "telegram.token", "the variable TOK is not set: ask BotFather", "set it in the environment or in .env"),
         (7, 18, "telegram.poll_timeout_s", "found 60; allowed: a whole number from 0 to 50", ""),
         (8, 18, "telegram.ambiguous_send", 'found "reesend"; allowed: "resend" or "skip"', "did you mean resend?"),
@@ -62,14 +57,14 @@ def test_all_mistakes_of_a_file_are_told_with_place_and_advice(folder) -> None:
         (13, 11, "llm.api_key", "found a value of another sort; allowed: a text, best as ${NAME}, file: or cmd:", ""),
         (14, 21, "llm.max_output_tokens", "found 2.5; allowed: a whole number 1 or more", ""),
         (15, 13, "llm.timeout_s", "found 0; allowed: a number above 0, at most 3600", ""),
-        (17, 1, "prompts.sytem", "unknown key sytem in [prompts]; allowed: system", "did you mean system?"),
+        (17, 1, "prompts.sytem", "unknown key sytem in [prompts]", "did you mean system?"),
         (19, 10, "prompts.system", "found a list; allowed: text", ""),
         (21, 14, "reply.error_text", 'found ""; allowed: text, not empty', ""),
         (
             23,
             1,
             'limits."max lanes"',
-            f'unknown key "max lanes" in [limits]; allowed: {", ".join(LimitsSection.model_fields)}',
+            'unknown key "max lanes" in [limits]',
             "did you mean max_lanes?",
         ),
     ]

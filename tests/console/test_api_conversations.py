@@ -53,6 +53,17 @@ async def test_pages_neither_repeat_nor_miss(api: Api) -> None:
     assert sorted(row["conversation_id"] for page in of_client for row in page) == ["c0", "c2", "c4", "c6"]
 
 
+async def test_each_answer_says_what_it_took(api: Api) -> None:
+    """A question of a program has no update: its own tokens, and not those of another client's conversation of that id."""
+    for words in ("one", "one two", "one two three"):
+        await say(api, words, "c")
+        await say(api, f"{words} and more", "c", "globex")
+    for client, more in (("acme", 0), ("globex", 2)):
+        said = await api.ask("GET", f"{HERE}/conversations/c/messages?client_id={client}")
+        assert [(row["model"], row["tokens_out"]) for row in said.body[1::2]] == [("echo", n + more) for n in (1, 2, 3)]
+        assert [(row["model"], row["tokens_in"], row["tokens_out"]) for row in said.body[::2]] == [("", 0, 0)] * 3
+
+
 async def test_conversations_of_one_moment_are_paged_by_their_ids(api: Api) -> None:
     """A whole second of them at once: the order of their ids goes on where the page ended."""
     for number in range(5):

@@ -124,6 +124,17 @@ async def test_bots_do_not_hear_of_each_other(api: Api) -> None:
         assert (await reader.next())["data"]["reason"] == "2"
 
 
+@pytest.mark.parametrize("path", ["/v1/events?kinds=OperatorActed", "/v1/events?bots=desk&kinds=OperatorActed"])
+async def test_the_fleets_events_are_those_of_registered_bots_too(api: Api, path: str) -> None:
+    """Also of one that nobody ever spoke to; who is bound to a client does not read the fleet's events at all."""
+    config = {"client_id": "acme", "llm": {"provider": "echo"}}
+    assert (await api.ask("POST", "/v1/bots", json={"bot_id": "desk", "config": config})).status == 201
+    told = await api.ask("GET", path)
+    lines = [json.loads(line) for line in told.body.splitlines()]
+    assert [(line["bot_id"], line["data"]["action"]) for line in lines] == [("desk", "register")]
+    assert (await api.ask("GET", path, key=await api.key("read", "acme"))).status == 403
+
+
 async def test_who_leaves_is_forgotten(api: Api) -> None:
     """Nothing listens for somebody who is gone."""
     before = len(api.fleet.bus._subscriptions)

@@ -91,6 +91,30 @@ async def test_only_what_changed_comes_later(reader: Reader, fleet: Fleet) -> No
     assert told.count("gamma") == 1
 
 
+async def test_conditions_alone_disturb_nothing_else(fleet: Fleet) -> None:
+    """A row whose conditions changed keeps all it had; where the record says anything else, the whole bot is looked at."""
+    record = fleet.pool._keepers["gamma"].record
+    async with aclosing(fleet.control.feed()) as feed:  # type: ignore[type-var]
+        reader = Reader(feed)
+        await reader.next()
+        for number in range(1, 50):  # every bot is looked at as a whole now and then, whatever happens to it
+            before = reader.rows["gamma"]
+            record.outbox_open = number
+            record.conditions.set(Condition.THROTTLED, True, str(number))
+            await reader.until(lambda said=str(number): throttled(reader) == said)
+            after = reader.rows["gamma"]
+            if after["figures"] is before["figures"]:
+                break
+        assert (after["figures"] is before["figures"], after["outbox_open"]) == (True, before["outbox_open"])
+        assert throttled(reader) != before["conditions"].get(Condition.THROTTLED, {}).get("reason"), (
+            "others read that row"
+        )
+        record.restarts += 1
+        record.conditions.set(Condition.THROTTLED, True, "two")
+        await reader.until(lambda: throttled(reader) == "two")
+        assert (reader.rows["gamma"]["restarts"], reader.rows["gamma"]["outbox_open"]) == (record.restarts, number)
+
+
 async def test_what_people_say_is_counted(reader: Reader, double: Sandbox) -> None:
     """Messages, tokens of today and the turn's time are in the bot's row and in the fleet's sums."""
     await reader.next()

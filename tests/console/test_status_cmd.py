@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
 
+from config.vocabulary import Condition
 from console.commands.status import headline, note, verdict
 from console.control import BotRow
 from console.judgement import degraded, falls_short, troubles, worst_first
@@ -152,6 +154,14 @@ def test_what_needs_a_person_comes_first() -> None:
 def test_judgement(made: BotRow, short: bool, worse: bool) -> None:
     """On purpose is fine; wanted and not running falls short; running with trouble is degraded."""
     assert (falls_short(made), degraded(made)) == (short, worse)
+
+
+@pytest.mark.parametrize("phase", ["running", "backoff", "stopped", "disabled", "levitating"])
+def test_whoever_is_degraded_has_troubles(phase: str) -> None:
+    """The quick question, asked of every bot when a list is sorted, and the words for people say the same."""
+    for condition, status, error in product(Condition, (True, False, None), (None, "bad")):
+        made = row(phase=phase, config_error=error, conditions={condition.value: {"status": status, "reason": ""}})
+        assert degraded(made) == bool(troubles(made)), (condition, status, error)
 
 
 def test_exit_codes() -> None:

@@ -24,6 +24,7 @@ from console.place import find
 from console.sandbox.bots import SandboxBot
 from console.sandbox.server import Sandbox
 from tests import nursery
+from tests.console.api_rig import free_port
 from tests.fleet_process import ROOT, FleetProcess, fleet_process
 from tests.network.certificates import ELSEWHERE, serving
 from tests.secrets.plants import Plants, spellings
@@ -47,6 +48,7 @@ class House:
         self.heard: list[bytes] = []
         self._dotenv: list[str] = []
         self._addresses = addresses
+        self.api = f"127.0.0.1:{free_port()}"
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(str(root / "notify"))
         self._notify.setblocking(False)
@@ -61,7 +63,8 @@ class House:
         fleet_key = self.plants.key("fleet")
         self.environment["FLEET_KEY"] = fleet_key
         (self.root / "fleet.toml").write_text(
-            '[log]\nlevel = "debug"\n[start]\nrate_per_s = 0\n[defaults.llm.options]\nsecret = "${FLEET_KEY}"\n'
+            f'[api]\nlisten = "{self.api}"\n[log]\nlevel = "debug"\n[start]\nrate_per_s = 0\n'
+            '[defaults.llm.options]\nsecret = "${FLEET_KEY}"\n'
         )
         for number, (name, scenario) in enumerate(SCENARIOS.items()):
             self._write_bot(number, name, scenario)

@@ -29,19 +29,20 @@ class Plants:
     def token(self, name: str, bot_id: int) -> str:
         """Make a bot token; its part behind the colon is what is looked for."""
         secret = f"AA{self._letters(33)}"
-        self._learn(name, secret)
+        self.learn(name, secret)
         return f"{bot_id}:{secret}"
 
     def key(self, name: str, shape: str = "{}") -> str:
         """Make any other secret; {} of the shape is what chance gives."""
         secret = shape.format(self._letters(28))
-        self._learn(name, secret)
+        self.learn(name, secret)
         return secret
 
     def _letters(self, count: int) -> str:
         return "".join(self._random.choices(_LETTERS, k=count))
 
-    def _learn(self, name: str, secret: str) -> None:
+    def learn(self, name: str, secret: str) -> None:
+        """Look for a secret made elsewhere, too."""
         self.known[name] = secret
         raw = secret.encode()
         for shift in range(3):

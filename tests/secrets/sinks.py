@@ -94,6 +94,8 @@ ALIVE: Final[dict[str, Read]] = {
     "bot info --json": _each("bot", "info", "--json"),
     "config show": _each("config", "show", "--origin"),
     "config show --json": _each("config", "show", "--json"),
+    "key list": _cli("key", "list", "--all"),
+    "key list --json": _cli("key", "list", "--all", "--json"),
     "check": _cli("check"),
     "check --json": _cli("check", "--json"),
     "events": _cli("events", "--tail", "10000"),

@@ -14,6 +14,7 @@ import pytest
 
 from config.vocabulary import Phase
 from console.control import EventQuery, LogQuery
+from tests.secrets.asking import asked
 from tests.secrets.house import House, house
 from tests.secrets.plants import Plants, spellings
 from tests.secrets.scenarios import SCENARIOS
@@ -113,6 +114,9 @@ async def test_nothing_that_goes_wrong_shows_a_secret_anywhere(place: House) -> 
     """Every scenario in one fleet; then every sink while it runs, its copies, and what a kill leaves."""
     await place.start("--log-format", "json")
     assert resource.prlimit(place.fleet.pid, resource.RLIMIT_CORE)[0] == 0, "a core file would hold every secret"
+    statuses = await asked(place)
+    assert statuses[:5] == [200, 502, 422, 200, 200]
+    assert {401, 403, 404} <= set(statuses)
     await befallen(place)
     assert await said_nothing(place) == []
     await spoilt(place)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from store.database import Store
 from store.outbox import NewSend
+from store.usage import Tokens
 from tests.store.filling import NOW_MS, converse, query, turn, update
 
 pytestmark = pytest.mark.anyio
@@ -26,6 +28,26 @@ async def test_a_batch_and_its_offset_are_one(store: Store) -> None:
     state = await store.partition("a").state.load()
     assert state is not None
     assert state.next_offset == 6
+
+
+async def test_answers_find_what_they_took(store: Store) -> None:
+    """By the moment both were written, and by the update where there is one; those of one millisecond in their order."""
+    partition = store.partition("a")
+    await partition.updates.receive([update(1), update(2)], 3, NOW_MS)
+    voice = Tokens("openai", "whisper-1", 5, 6)
+    for number in (1, 2):
+        await partition.record_turn(replace(turn(number), further=(voice,)), NOW_MS)
+    for number in range(3):
+        record = replace(turn(None), tokens=Tokens("echo", "echo", number), conversation_id="7")
+        await partition.record_turn(record, NOW_MS + (number == 2))
+        await partition.record_turn(replace(record, client_id="globex"), NOW_MS)
+        await partition.usage.add("acme", "7", "u", Tokens("echo", "summary"), NOW_MS + 2)
+    answers = (await partition.messages.page("acme", "7", 99))[1::2]
+    took = await partition.usage.of_answers("acme", "7", answers)
+    assert [(took[each.seq].model, took[each.seq].input_tokens) for each in answers] == [
+        ("echo-1", 10), ("echo-1", 10), ("echo", 0), ("echo", 1), ("echo", 2),
+    ]  # fmt: skip
+    assert await partition.usage.of_answers("nobody", "7", [each for each in answers if each.update_id is None]) == {}
 
 
 async def test_a_repeat_is_recognised_by_its_key(store: Store) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from textual.strip import Strip
 
 from config.vocabulary import Phase
 from console.control import EventQuery
@@ -54,6 +55,30 @@ async def test_the_highlight_stays_with_its_bot(fleet: Fleet) -> None:
         assert [event["bot_id"] for event in await fleet.control.events(EventQuery(kinds=("OperatorActed",)))] == [
             "poet", "support",
         ]  # fmt: skip
+
+
+async def test_a_line_is_made_again_only_when_it_shows_something_else(fleet: Fleet) -> None:
+    """A key makes the line it leaves and the one it comes to, a mark its own; another theme makes all of them."""
+    async with console(fleet.control) as pilot:
+        fleets = pilot.app.screen.query_one(FleetList)
+        await seen(pilot, "poet", "support")
+
+        def lines() -> list[Strip]:
+            return [fleets.render_line(y) for y in range(1, 4)]
+
+        await pilot.press("j")
+        before = lines()
+        await pilot.press("j")
+        after = lines()
+        assert after[0] is before[0]
+        assert after[1].text == before[1].text
+        assert after[1] != before[1]
+        assert after[2] != before[2]
+        await pilot.press("asterisk")
+        assert all(line.text.startswith("✓") for line in lines())
+        marked = lines()
+        await pilot.press("ctrl+t")
+        assert not any(new is old for new, old in zip(lines(), marked, strict=True))
 
 
 async def test_orders_to_marked_bots_are_confirmed_and_reported(fleet: Fleet) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -60,6 +61,24 @@ async def test_following_ends_by_going_up_and_begins_again_at_the_end(fleet: Fle
         await seen(pilot, "standing still")
         await pilot.press("down")
         await seen(pilot, "following")
+
+
+async def test_lines_move_up_as_they_were_drawn(fleet: Fleet) -> None:
+    """A new line is made, those before it only move; what a search finds, and another width, makes all of them anew."""
+    write(*(f"old {n}" for n in range(60)))
+    async with console(fleet.control) as pilot:
+        await pilot.press("l")
+        await seen(pilot, "old 59", "following")
+        _, view = pane_of(pilot)
+        last = view.room.height - 1
+        before = view.render_line(last)
+        write("fresh one")
+        await seen(pilot, "fresh one")
+        assert view.render_line(last - 1) is before
+        assert "fresh one" in view.render_line(last).text
+        view.highlight(re.compile("59"))
+        assert view.render_line(last - 1) is not before
+        assert view.render_line(last - 1).text == before.text
 
 
 async def test_scrolling_with_the_wheel_stands_still_too(fleet: Fleet) -> None:

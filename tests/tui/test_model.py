@@ -43,6 +43,22 @@ def test_deltas_change_rows_and_only_a_settled_list_moves() -> None:
     assert not model.settle()
 
 
+def test_the_list_is_sorted_anew_only_for_what_it_goes_by() -> None:
+    """Worst first goes by phase and trouble; another order, and a filter, by anything of a row."""
+    model = model_of(row("a"), row("b"))
+    model.apply(frame(row("b", inbox_open=9), rev=1, full=False))
+    assert not model._stale
+    model.order_by("inbox")
+    model.apply(frame(row("a", inbox_open=99), rev=2, full=False))
+    assert model.settle()
+    assert model.index == ["a", "b"]
+    model.order_by(WORST)
+    model.narrow("is:paused")
+    model.apply(frame(row("b", paused=True), rev=3, full=False))
+    assert model.settle()
+    assert model.index == ["b"]
+
+
 def test_bots_that_are_gone_leave_list_and_marks_at_once() -> None:
     """Nothing can be done to a bot that is no more."""
     model = model_of(row("a"), row("b"))

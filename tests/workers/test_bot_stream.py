@@ -7,6 +7,7 @@ import gc
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import pytest
@@ -19,11 +20,14 @@ from tests.workers.talk_rig import ALICE, Piece, Place, place
 from workers.bot import Bot, BotContext
 from workers.chat.engine import LONGEST_ANSWER
 from workers.clock import ManualClock
-from workers.deltas import Deltas
+from workers.deltas import Course, Deltas, Note, Restarted, ToolStep
 from workers.errors import BotClosed, ProviderRefused, ProviderUnavailable, RateLimitError, TurnFailedError
+from workers.exchange import Reply
 from workers.llm.base import CompletionRequest, ToolCall
 
 pytestmark = pytest.mark.anyio
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -36,7 +40,7 @@ async def streamed(bot: Bot, message: str = "one") -> list[str]:
     return [piece async for piece in bot.stream_chat(message, ALICE)]
 
 
-async def in_time(clock: ManualClock, work: asyncio.Task[list[str]]) -> list[str]:
+async def in_time(clock: ManualClock, work: asyncio.Task[list[T]]) -> list[T]:
     """Let time pass until something is done: an ask that failed is tried again after a while."""
 
     async def look() -> bool:
@@ -154,6 +158,72 @@ async def test_what_a_round_of_tools_says_is_not_handed_on(here: Place) -> None:
     assert await here.said(bot) == ["one", "It is late."]
 
 
+async def followed(bot: Bot, message: str = "one") -> list[str | Note]:
+    """What somebody who follows is told, up to the reply; pieces that came together stand together."""
+    *told, reply = [said async for said in bot.follow_reply(message, ALICE)]
+    assert isinstance(reply, Reply)
+    course: list[str | Note] = []
+    for said in told:
+        assert not isinstance(said, Reply)
+        if isinstance(said, str) and course and isinstance(course[-1], str):
+            course[-1] += said
+        else:
+            course.append(said)
+    stands = course[course.index(Restarted()) :] if Restarted() in course else course
+    assert "".join([said for said in stands if isinstance(said, str)]) == reply.text
+    return course
+
+
+async def test_who_follows_hears_each_round_and_each_tool(here: Place) -> None:
+    """What was said before a call comes as it is said, and is taken back when the answer goes on otherwise."""
+    bot = here.bot(tools=[{"name": "time", "kind": "builtin"}, {"name": "calculator", "kind": "builtin"}])
+    calls = ToolCall("1", "time", "{}"), ToolCall("2", "calculator", '{"expression": "1/0"}')
+    here.model.script = in_turn(["Let me see. ", *calls], ["It is ", "late."])  # type: ignore[assignment]
+    saw, one, two, again, late = await by_kind(bot)
+    assert (saw, again, late) == ("Let me see. ", Restarted(), "It is late.")
+    assert [(step.number, step.name, step.state) for step in one] == [(1, "time", "begun"), (2, "calculator", "begun")]
+    assert {(step.number, step.state) for step in two} == {(1, "done"), (2, "failed")}
+    assert await here.said(bot) == ["one", "It is late."]
+
+
+async def by_kind(bot: Bot) -> tuple[object, list[ToolStep], list[ToolStep], object, object]:
+    """The course of an answer of two rounds: its words, calls begun, calls ended, taken back, its words."""
+    said, *steps, again, late = await followed(bot)
+    found = [step for step in steps if isinstance(step, ToolStep)]
+    return said, [s for s in found if s.state == "begun"], [s for s in found if s.state != "begun"], again, late
+
+
+async def test_a_round_that_goes_on_as_it_began_is_not_taken_back(here: Place) -> None:
+    """What stands already is not said again; what is offered beside an answer is no round of its own."""
+    bot = here.bot(tools=[{"name": "time", "kind": "builtin"}], reply={"suggestions": True})
+    here.model.script = in_turn(
+        ["It ", ToolCall("1", "time", "{}")], ["It is ", "late.", ToolCall("2", "suggest", SUGGESTED)]
+    )  # type: ignore[assignment]
+    course = await followed(bot)
+    assert [said for said in course if not isinstance(said, ToolStep)] == ["It ", "is late."]
+    assert [step.name for step in course if isinstance(step, ToolStep)] == ["time", "time", "suggest", "suggest"]
+
+
+SUGGESTED = '{"replies": ["And now?"]}'
+
+
+async def test_an_answer_that_says_less_than_was_handed_on_is_told_anew(here: Place) -> None:
+    """It agrees as far as it goes, but it ends before."""
+    bot = here.bot(tools=[{"name": "time", "kind": "builtin"}])
+    here.model.script = in_turn(["It is late.", ToolCall("1", "time", "{}")], ["It is"])  # type: ignore[assignment]
+    said, *_, again, rest = await followed(bot)
+    assert (said, again, rest) == ("It is late.", Restarted(), "It is")
+
+
+async def test_a_model_that_failed_in_mid_answer_is_taken_back(here: Place, clock: ManualClock) -> None:
+    """Another try that goes on otherwise is no error to who follows."""
+    bot = here.bot()
+    here.model.script = in_turn(["Good ", ProviderUnavailable("cut off")], ["Hello"])  # type: ignore[assignment]
+    work = asyncio.create_task(followed(bot))
+    assert await in_time(clock, work) == ["Good ", Restarted(), "Hello"]
+    assert await here.said(bot) == ["one", "Hello"]
+
+
 async def test_a_failed_link_that_begins_anew_the_same_way_goes_on(here: Place, clock: ManualClock) -> None:
     """What was handed on already is not handed on again."""
     bot = here.bot()
@@ -244,14 +314,48 @@ def test_what_was_handed_on_is_never_taken_back(attempts: list[list[str]], taken
             for piece in attempt:
                 deltas.piece(piece)
                 if next(moments, False) and deltas._new:
-                    heard += await anext(deltas)
+                    heard += str(await anext(deltas))
         deltas.end()
-        heard += "".join([piece async for piece in deltas])
+        heard += "".join([str(piece) async for piece in deltas])
         answer = storable("".join(attempts[-1]))
         rest = deltas.rest(answer)
         assert rest is None or heard + rest == answer
         if len(attempts) == 1:
             assert rest is not None
+
+    asyncio.run(course())
+
+
+@given(
+    attempts=st.lists(st.lists(st.text("ab\ud83d\ude00", max_size=3), max_size=5), min_size=1, max_size=4),
+    taken=st.lists(st.booleans(), max_size=40),
+)
+def test_who_can_take_back_ends_with_the_answer(attempts: list[list[str]], taken: list[bool]) -> None:
+    """Whatever the rounds say, and whenever the reader comes; nothing is taken back that stands."""
+
+    async def course() -> None:
+        deltas, moments, heard, steps = Course(ManualClock()), iter(taken), "", 0
+
+        def hear(said: str | Note) -> None:
+            nonlocal heard, steps
+            steps += isinstance(said, ToolStep)
+            heard = heard + said if isinstance(said, str) else "" if isinstance(said, Restarted) else heard
+
+        for number, attempt in enumerate(attempts):
+            if number:
+                deltas.calling("time")("")
+                deltas.restart()
+            for piece in attempt:
+                deltas.piece(piece)
+                if next(moments, False) and deltas._new:
+                    hear(await anext(deltas))
+        deltas.end()
+        async for said in deltas:
+            hear(said)
+        answer = storable("".join(attempts[-1]))
+        rest = deltas.rest(answer)
+        assert steps == 2 * (len(attempts) - 1)
+        assert answer == heard + rest if rest is not None else not answer.startswith(heard)
 
     asyncio.run(course())
 

@@ -38,7 +38,7 @@ from workers.logbook import (
     wants_colour,
 )
 from workers.redaction import Redactor
-from workers.repeats import ALLOWED, REMEMBERED
+from workers.repeats import ALLOWED, REMEMBERED, WINDOW_S, WRITTEN_OUT
 
 TOKEN = "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"
 SECRET = 'pa"ss/w\\örd-42'
@@ -265,6 +265,40 @@ def test_different_lines_are_not_collapsed(book: Logbook, out: io.StringIO) -> N
         logger.warning("broke", exc_info=ValueError(n))
     assert out.getvalue().count(" failed") == 100
     assert out.getvalue().count("ValueError") == 100
+
+
+def test_a_trace_that_repeats_is_named(out: io.StringIO, clock: ManualClock) -> None:
+    """Every error of a bot that fails at each message is told; where it came from only a few times in a while."""
+
+    def fail(number: int) -> None:
+        try:
+            raise RuntimeError(f"number {number}")
+        except RuntimeError:
+            logger.exception("update %d failed", number)
+
+    with installed(Logbook(Redactor(), stream=out, clock=clock)):
+        for number in range(10):
+            fail(number)
+        assert out.getvalue().count("Traceback") == WRITTEN_OUT
+        assert all(f"RuntimeError: number {number}" in out.getvalue() for number in range(10))
+        try:
+            int("no number")
+        except ValueError:
+            logger.exception("something else failed")
+        assert out.getvalue().count("Traceback") == WRITTEN_OUT + 1
+        clock.jump(WINDOW_S)
+        fail(11)
+    assert out.getvalue().count("Traceback") == WRITTEN_OUT + 2
+
+
+def test_traces_of_different_bots_are_told_apart(book: Logbook, out: io.StringIO) -> None:
+    """That one bot fails says nothing of another, even in the same line."""
+    for number in range(2 * WRITTEN_OUT):
+        try:
+            raise RuntimeError("the same")
+        except RuntimeError:
+            logger.exception("failed at %d", number, extra={"bot_id": f"bot{number % 2}"})
+    assert out.getvalue().count("Traceback") == 2 * WRITTEN_OUT
 
 
 def test_the_memory_for_repeated_lines_is_bounded(book: Logbook, out: io.StringIO) -> None:

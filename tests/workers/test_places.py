@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from itertools import pairwise
+
 import anyio
 import pytest
 
 from tests.waiting import eventually
-from workers.places import OneByOne, Places
+from workers.logbook import current_bot
+from workers.places import ALONE_S, AT_ONCE, Neighbours, OneByOne, Places
 
 pytestmark = pytest.mark.anyio
 
@@ -14,8 +18,8 @@ pytestmark = pytest.mark.anyio
 class Crowd:
     """Tasks that take a place; who is inside now, and how many were at most."""
 
-    def __init__(self, count: int) -> None:
-        self.places = Places(count)
+    def __init__(self, count: int, neighbours: Neighbours | None = None, pace_s: float = 0.0001) -> None:
+        self.places = Places(neighbours, count=count, pace_s=pace_s)
         self.inside = self.most = self.through = 0
         self.waits = anyio.Event()
 
@@ -72,7 +76,7 @@ async def test_a_place_is_never_lost() -> None:
 
 async def test_an_error_while_away_comes_back_at_once() -> None:
     """It need not wait behind others for a place it gives away again."""
-    places = Places(1)
+    places = Places(count=1)
     await places.take()
     with pytest.raises(RuntimeError):
         async with places:
@@ -82,6 +86,79 @@ async def test_an_error_while_away_comes_back_at_once() -> None:
     places.give()
     places.give()
     assert places._free == 1
+
+
+class Busy(Neighbours):
+    """A loop on which somebody else has always just taken a step."""
+
+    def alone(self, who: object, now: float) -> bool:
+        super().alone(object(), now)
+        return super().alone(who, now)
+
+
+async def test_who_has_much_to_do_does_it_at_a_pace() -> None:
+    """However many places are free: after a few steps at once the others wait."""
+    crowd = Crowd(30, Busy(), pace_s=3600.0)
+    async with anyio.create_task_group() as group:
+        for _ in range(30):
+            group.start_soon(crowd.work)
+        await eventually(lambda: crowd.through == AT_ONCE)
+        for _ in range(50):
+            await anyio.lowlevel.checkpoint()
+        assert (crowd.through, crowd.most) == (AT_ONCE, AT_ONCE)
+        group.cancel_scope.cancel()
+    assert crowd.places._free == 30
+
+
+async def test_all_go_on_in_time() -> None:
+    """Nobody is left waiting by a pace."""
+    crowd = Crowd(2, Busy())
+    async with anyio.create_task_group() as group:
+        for _ in range(30):
+            group.start_soon(lambda: crowd.work(wait=True))
+        await eventually(lambda: crowd.places._free == 2)
+        crowd.waits.set()
+    assert (crowd.through, crowd.places._free) == (30, 2)
+
+
+@pytest.mark.parametrize("neighbours", [None, Neighbours()])
+async def test_alone_everybody_has_what_is_free(neighbours: Neighbours | None) -> None:
+    """Without others there is nobody to leave the loop to."""
+    crowd = Crowd(30, neighbours, pace_s=3600.0)
+    async with anyio.create_task_group() as group:
+        for _ in range(30):
+            group.start_soon(crowd.work)
+    assert (crowd.through, crowd.most) == (30, 30)
+
+
+def test_who_is_alone() -> None:
+    """The first is, until another comes; then whoever has been the only one for a while."""
+    neighbours, one, other = Neighbours(), "one", "other"
+    assert neighbours.alone(one, 100.0)
+    assert not neighbours.alone(other, 100.1)
+    assert not neighbours.alone(one, 100.2)
+    assert not neighbours.alone(one, 100.1 + ALONE_S)
+    assert neighbours.alone(one, 100.3 + ALONE_S)
+
+
+async def test_a_cancellation_on_the_way_back_is_heard_later() -> None:
+    """What was waited for may have been paid for: it is not lost for want of a place."""
+    places, back = Places(count=1), []
+
+    async def come_back() -> None:
+        await places.take()
+        async with places:
+            await places.take()  # another has it meanwhile
+        back.append("there")
+        await anyio.lowlevel.checkpoint()
+        back.append("on")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(come_back)
+        await eventually(lambda: bool(places._queue))
+        group.cancel_scope.cancel()
+        places.give()
+    assert back == ["there"]
 
 
 async def test_long_steps_let_others_onto_the_loop_in_between() -> None:
@@ -114,3 +191,44 @@ async def test_long_steps_go_on_when_one_is_cancelled() -> None:
             pass
     async with large:
         pass
+
+
+async def test_long_steps_leave_most_of_the_loop_to_others() -> None:
+    """After one that took its time the next does not come at once."""
+    large, turns, between = OneByOne(), 0, []
+
+    async def long() -> None:
+        async with large:
+            between.append(turns)
+            until = time.perf_counter() + 0.005
+            while time.perf_counter() < until:
+                pass
+
+    async def others() -> None:
+        nonlocal turns
+        while len(between) < 3:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(long)
+        group.start_soon(others)
+    assert all(after - before > 20 for before, after in pairwise(between)), between
+
+
+async def test_bots_take_turns_at_long_steps() -> None:
+    """One that waits a hundred times does not keep another waiting for all of them."""
+    large, order = OneByOne(), []
+
+    async def long(bot_id: str) -> None:
+        current_bot.set(bot_id)
+        async with large:
+            order.append(bot_id)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(6):
+            group.start_soon(long, "many")
+        for _ in range(2):
+            group.start_soon(long, "few")
+    assert order == ["many", "many", "few", "many", "few", "many", "many", "many"]

@@ -11,7 +11,7 @@ from tests.waiting import eventually
 from workers.channels.base import Frame, Lane
 from workers.channels.loopback import LoopbackChannel
 from workers.errors import RateLimited, SendRefused, SendUncertain
-from workers.preview import EVERY_S, Preview
+from workers.preview import EVERY_S, LONGEST_FRAME, Preview
 
 pytestmark = pytest.mark.anyio
 
@@ -73,6 +73,36 @@ async def test_frames_are_paced_and_nothing_new_is_no_frame() -> None:
     seen.piece("b")
     assert not seen.due(1.0 + EVERY_S / 2)
     assert seen.due(1.0 + EVERY_S)
+
+
+async def test_more_than_a_frame_can_show_makes_no_frame() -> None:
+    """It would be the same once more; another model's answer, begun anew, is shown again."""
+    channel = LoopbackChannel()
+    seen = preview(channel)
+    seen.piece("a" * LONGEST_FRAME)
+    assert await frame(seen, 1.0)
+    seen.piece("b")
+    assert not seen.due(9.0)
+    seen.restart()
+    seen.piece("c")
+    assert await frame(seen, 9.0)
+    assert [f.text for f in channel.frames] == ["a" * LONGEST_FRAME, "c"]
+
+
+async def test_a_frame_of_an_answer_forgotten_meanwhile_holds_none_of_the_next_one_back() -> None:
+    """Another model begins while the frame is on its way: as many pieces of its answer are new all the same."""
+    channel = LoopbackChannel()
+    seen = preview(channel)
+    seen.piece("a" * LONGEST_FRAME)
+    async with anyio.create_task_group() as group:
+        with channel.hold("show"):
+            seen.begin(1.0)
+            group.start_soon(seen.show)
+            await eventually(lambda: channel.held("show") == 1)
+            seen.restart()
+            seen.piece("b")
+    assert await frame(seen, 9.0)
+    assert channel.frames[-1].text == "b"
 
 
 async def test_a_draft_leaves_no_message_behind() -> None:

@@ -202,9 +202,9 @@ class TelegramChannel(Courteous):
             part = better
         raise await self._send_fault(failure or TooLate(), part.chat_id)
 
-    async def _deliver(self, part: Outgoing) -> int | None:
+    async def _deliver(self, part: Outgoing, limit_s: float = SEND_TIMEOUT_S) -> int | None:
         url = self._send_url if part.method == "sendMessage" else _url(self._section, part.method)
-        result = await self._within(SEND_TIMEOUT_S, self._request.deliver(url, part.params))
+        result = await self._within(limit_s, self._request.deliver(url, part.params))
         self._formats.taken(part)
         message_id = result.get("message_id") if isinstance(result, dict) else None
         return message_id if isinstance(message_id, int) and is_id(message_id) else None
@@ -233,7 +233,7 @@ class TelegramChannel(Courteous):
         part = self._at_its_place(framed(self.render(frame.lane, f"{frame.text} {MORE_TO_COME}")[0], frame))
         failure: TelegramError
         try:
-            return await self._within(FRAME_TIMEOUT_S, self._deliver(part))
+            return await self._deliver(part, FRAME_TIMEOUT_S)
         except TelegramError as error:
             failure = error
         if done_already(part.method, failure):

@@ -36,7 +36,7 @@ class ToolCall:
 
 
 Block = str | ToolCall | dict[str, Any]
-"""What an answer is made of: its words, a call, or a thought in the form of whoever thought it."""
+"""What an answer is made of: its words, a call, or thoughts in the form of whoever thought them."""
 
 
 class Message(NamedTuple):

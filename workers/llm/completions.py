@@ -8,6 +8,7 @@ from typing import Any
 from store.texts import storable
 from workers.llm.base import Completion, ToolCall, Usage
 from workers.llm.reading import Call, Words, called, count, cut_off, finished, other_shape, parsed
+from workers.llm.reasoning import NAMES, Reasoning, thoughts_of
 from workers.llm.refusals import Refusals
 
 NOT_SPOKEN = frozenset({"role", "content", "refusal"})
@@ -25,13 +26,27 @@ def read_whole(raw: bytes, model: str, refusals: Refusals) -> Completion:
         raise other_shape()
     message = choice.get("message")
     text, calls = storable(_text_of(message)), _calls_of(message)
-    return finished(text, _usage(body.get("usage")), body.get("model") or model, choice.get("finish_reason"), calls)
+    return finished(
+        text, _usage(body.get("usage")), body.get("model") or model, choice.get("finish_reason"), calls,
+        thoughts_of(message) if calls else (),
+    )  # fmt: skip
 
 
 class Gathering:
     """What a stream has said so far. `begun` once a first token came, `done` once the server has said that this was all."""
 
-    __slots__ = ("_calls", "_finish", "_model", "_places", "_refusals", "_usage", "_words", "begun", "done")
+    __slots__ = (
+        "_calls",
+        "_finish",
+        "_model",
+        "_places",
+        "_reasoning",
+        "_refusals",
+        "_usage",
+        "_words",
+        "begun",
+        "done",
+    )
 
     def __init__(self, model: str, refusals: Refusals) -> None:
         self.begun = False
@@ -39,6 +54,7 @@ class Gathering:
         self._words = Words()
         self._calls: list[Call] = []
         self._places: dict[Any, Call] = {}
+        self._reasoning = Reasoning()
         self._model: Any = model
         self._usage = Usage()
         self._finish: Any = None
@@ -72,6 +88,8 @@ class Gathering:
             return ""
         if "tool_calls" in delta:
             self._take_calls(delta["tool_calls"])
+        if not NAMES.isdisjoint(delta):
+            self._words.grow(self._reasoning.take(delta))
         text = self._words.take(_text_of(delta))
         if not self.begun:  # thoughts, which are not shown, are a sign of life all the same
             self.begun = bool(text) or any(value for name, value in delta.items() if name not in NOT_SPOKEN)
@@ -101,7 +119,9 @@ class Gathering:
         """Return the whole answer. Raises ProviderUnavailable when the stream ended early or said nothing."""
         if not self.done and not self._finish:
             raise cut_off()
-        return finished(self._words.whole(), self._usage, self._model, self._finish, called(self._calls))
+        calls = called(self._calls)
+        verbatim = self._reasoning.done() if calls else ()
+        return finished(self._words.whole(), self._usage, self._model, self._finish, calls, verbatim)
 
 
 def _calls_of(message: Any) -> tuple[ToolCall, ...]:

@@ -30,7 +30,7 @@ T = TypeVar("T")
 MAX_BODY_BYTES: Final = 1024 * 1024
 """Of one answer, its reasoning included: some 200,000 tokens."""
 
-LARGE_AT_ONCE: Final = 4
+LARGE_AT_ONCE: Final = 2
 """Answers beyond LARGE_BYTES that are read at once for one bot: as much as comes in one turn of the loop, and as much as
 lies in memory, is bounded by it. The others wait on the wire."""
 
@@ -128,10 +128,9 @@ class Endpoint:
                     # tasks take and drop the pieces, which a cancel scope does not allow.
                     left_s = (ends if gathering.begun else first_ends) - self._clock.monotonic()
                     piece = await self._within(request, left_s, response.content.readany(), first=not gathering.begun)
-                    for data in reader.feed(piece) if piece else reader.end():
-                        text = gathering.add(data)
-                        if text:
-                            yield Chunk(text)
+                    text = "".join(map(gathering.add, reader.feed(piece) if piece else reader.end()))
+                    if text:
+                        yield Chunk(text)
                     if gathering.begun and not gathering.done:
                         pauses.begin(response)
                 completion = _useful(gathering.completion(), request)

@@ -43,6 +43,10 @@ class OpenAIProvider(Endpoint):
             body.setdefault("temperature", request.temperature)
         if request.max_output_tokens is not None and not _LIMITS & body.keys():
             body[self._limit_name] = request.max_output_tokens
+        if _thinks(body) and any(message.tool_calls and not message.verbatim for message in request.messages):
+            body["thinking"] = {
+                "type": "disabled"
+            }  # another model began this turn: its calls lack what would be wanted
         body["model"] = request.model
         body["messages"] = [_message(m) for m in request.messages]
         if request.tools:
@@ -66,6 +70,12 @@ class OpenAIProvider(Endpoint):
         return Gathering(model, self._refusals)
 
 
+def _thinks(body: dict[str, Any]) -> bool:
+    """Tell whether calls must go back with the thoughts before them, as DeepSeek wants it."""
+    thinking = body.get("thinking")
+    return isinstance(thinking, dict) and thinking.get("type") == "enabled"
+
+
 def _message(message: Message) -> dict[str, Any]:
     if message.role is Role.TOOL:
         return {"role": "tool", "tool_call_id": message.tool_call_id, "content": message.content}
@@ -77,7 +87,8 @@ def _message(message: Message) -> dict[str, Any]:
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
             for call in message.tool_calls
         ]
-        return {"role": message.role, "content": message.content or None, "tool_calls": calls}
+        thoughts = next((block for block in message.verbatim if isinstance(block, dict)), {})
+        return {**thoughts, "role": message.role, "content": message.content or None, "tool_calls": calls}
     return {"role": message.role, "content": message.content}
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 from store.texts import storable
+from workers.encoding import decoded
 from workers.errors import AnswerUnusable, ProviderUnavailable, RequestRefused
 from workers.llm.base import Block, Completion, ToolCall, Usage
 
@@ -111,7 +111,7 @@ def word(said: Any) -> str:
 def parsed(raw: bytes) -> dict[str, Any]:
     """Return the object a server sent. Raises ProviderUnavailable for anything else."""
     try:
-        value = json.loads(raw)
+        value = decoded(raw)
     except (ValueError, RecursionError):
         raise ProviderUnavailable("the model's server answered what is not JSON") from None
     if not isinstance(value, dict):

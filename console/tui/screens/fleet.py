@@ -48,7 +48,7 @@ class FleetScreen(ConsoleScreen):
         yield Header()
         yield FilterBar("fleet", "filter: text or regex, !not, phase:backoff, cond:throttled, is:marked")
         yield FleetList(self.console.model)
-        yield Glance()
+        yield Glance(self.console.memory.text("glance", "log"))
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -56,7 +56,6 @@ class FleetScreen(ConsoleScreen):
         self._list = self.query_one(FleetList)
         self._settled_at = 0.0
         self._wanted = -1
-        self.query_one(Glance).choose(self.console.memory.text("glance", "log"))
         self._list.focus()
         self.on_tick()
 

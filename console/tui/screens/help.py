@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import Binding, BindingsMap, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from console.tui.actions import BY_ID
 from console.tui.keys import shown_key
+from console.tui.widgets.filter_bar import FilterBar, HistoryInput
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -36,9 +37,13 @@ GROUPS = {
 def keys_of(screen: Screen[Any]) -> list[Binding]:
     """Return every binding of ours a screen knows at the moment, each once, keys of one binding together."""
     nodes = [screen.app, screen, *screen.query("*")]
+    known = [node._bindings for node in nodes]  # noqa: SLF001 (Textual gives them nowhere else)
+    if screen.query(FilterBar):
+        # A bar makes what is typed into only when it is asked for; its keys are told before.
+        known.append(BindingsMap(HistoryInput.BINDINGS))
     found: dict[str, Binding] = {}
-    for node in nodes:
-        bindings = node._bindings.copy()  # noqa: SLF001 (Textual gives them nowhere else)
+    for each in known:
+        bindings = each.copy()
         bindings.apply_keymap(screen.app._keymap)  # noqa: SLF001 (nor these)
         for _, binding in bindings:
             if binding.id and binding.description:

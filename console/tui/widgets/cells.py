@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.cells import cell_len, chop_cells, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
 
 
 def fitted(text: str, width: int, *, right: bool = False, more: str = "…") -> str:
@@ -26,3 +30,17 @@ def height(text: str, width: int) -> int:
     if text.isascii():
         return max(1, -(-len(text) // width))
     return len(chop_cells(text, width)) or 1
+
+
+def joined(parts: Iterable[tuple[str, Style]]) -> list[Segment]:
+    """Return texts and their styles as segments, neighbours drawn alike as one: each costs on its way to the terminal."""
+    segments: list[Segment] = []
+    text, style = "", Style.null()
+    for more, its in parts:
+        if its is style:
+            text += more
+            continue
+        if text:
+            segments.append(Segment(text, style))
+        text, style = more, its
+    return [*segments, Segment(text, style)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual import on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
@@ -47,7 +46,10 @@ class HistoryInput(Input):
 
 
 class FilterBar(Horizontal):
-    """One line with a name before it; to be seen while it is typed into or holds something."""
+    """One line with a name before it; to be seen while it is typed into or holds something.
+
+    Its parts are made when there is a text first: every pane has two bars, and most are never seen.
+    """
 
     class Changed(Message):
         """Another text stands here."""
@@ -81,29 +83,31 @@ class FilterBar(Horizontal):
     def __init__(self, kind: str, hint: str, *, name: str = "filter", id: str | None = None) -> None:
         super().__init__(id=id)
         self._label = name
-        self._input = HistoryInput(kind, hint)
+        self._kind, self._hint = kind, hint
+        self._input: HistoryInput | None = None
         self.display = False
 
     @property
     def text(self) -> str:
         """What stands here."""
-        return self._input.value
+        return self._input.value if self._input is not None else ""
 
-    def compose(self) -> ComposeResult:
-        """A name and the line."""
-        yield Label(f"{self._label} ")
-        yield self._input
+    def _line(self) -> HistoryInput:
+        if self._input is None:
+            self._input = HistoryInput(self._kind, self._hint)
+            self.mount(Label(f"{self._label} "), self._input)
+        return self._input
 
     def ask(self, text: str) -> None:
         """Let somebody type, beginning with a text."""
         self.display = True
-        self._input.begin(text)
+        self._line().begin(text)
 
     def dismiss(self, text: str | None = None) -> None:
         """Stop typing; a text given takes the place of the one typed. An empty line is put away."""
-        if text is not None:
-            self._input.value = text
-        self.display = bool(self._input.value)
+        if text is not None and text != self.text:
+            self._line().value = text
+        self.display = bool(self.text)
         self.post_message(self.Closed(self))
 
     def action_cancel(self) -> None:
@@ -118,5 +122,5 @@ class FilterBar(Horizontal):
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self._input.remember()
+        self._line().remember()
         self.dismiss()

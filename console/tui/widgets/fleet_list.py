@@ -12,9 +12,9 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
-from console.tui.columns import Place, fold, username
+from console.tui.columns import Cell, Place, fold, username
 from console.tui.screen import console_of
-from console.tui.widgets.cells import fitted
+from console.tui.widgets.cells import fitted, joined
 from console.tui.widgets.face import NOTHING, Words, face_line
 from console.tui.widgets.lines import LineArea
 
@@ -24,6 +24,19 @@ if TYPE_CHECKING:
 
 HEAD = 1
 """Lines of the head, which stays when the rest scrolls."""
+
+
+class _Drawn:
+    """What a bot in view shows: made anew when its row is another one, and once a second, as ages grow."""
+
+    __slots__ = ("cells", "row", "second", "strips")
+
+    def __init__(self, row: LiveRow, second: int, cells: list[Cell]) -> None:
+        self.row = row
+        self.second = second
+        self.cells = cells
+        self.strips: dict[tuple[bool, bool], Strip] = {}
+        """Its line, by whether the keys are at it and whether it is marked."""
 
 
 class FleetList(LineArea):
@@ -80,8 +93,10 @@ class FleetList(LineArea):
         self._marked_from = 0
         self._places: list[Place] = []
         self._folded: tuple[int, list[str] | None] = (0, None)
-        self._drawn: list[object] = []
-        """What each visible row showed when it was drawn last."""
+        self._bots: dict[str, _Drawn] = {}
+        """The bots in view."""
+        self._lines: list[object] = []
+        """What each visible line showed when it was drawn last."""
         self._face = NOTHING
 
     # --- keeping up --------------------------------------------------------------------------------------------
@@ -97,21 +112,31 @@ class FleetList(LineArea):
         self._refresh_changed()
 
     def _refresh_changed(self) -> None:
-        """Draw the rows anew that are not what they were: most stay, and each costs as much as all its cells."""
-        app, index, top = console_of(self), self._model.index, self.scroll_offset.y
-        now, glyphs = app.now(), app.glyphs
-        drawn: list[object] = [(self._folded, self._model.sort, self._model.reverse, top, self._row, len(index))]
-        for bot_id in index[top : top + self.room.height]:
-            row = self._model.rows[bot_id]
-            cells = [place.column.cell(row, now, glyphs) for place in self._places]
-            drawn.append((bot_id, bot_id in self._model.marks, cells))
-        before, self._drawn = self._drawn, drawn
-        if drawn[:1] != before[:1] or len(drawn) != len(before):
+        """Draw the lines anew that are not what they were: most stay, and each costs as much as all its cells."""
+        index, top, before = self._model.index, self.scroll_offset.y, self._bots
+        self._bots = {bot_id: self._bot(bot_id, before) for bot_id in index[top : top + self.room.height - HEAD]}
+        lines: list[object] = [(self._places, self._model.sort, self._model.reverse)]
+        for row, (bot_id, bot) in enumerate(self._bots.items(), top):
+            lines.append((bot.cells, row == self._row, bot_id in self._model.marks))
+        drawn, self._lines = self._lines, lines
+        if len(lines) != len(drawn):
             self.refresh()
             return
-        for number, (new, old) in enumerate(zip(drawn, before, strict=True)):
-            if new != old:
-                self.refresh(Region(0, number - 1 + HEAD, self.room.width, 1))
+        changed = [Region(0, y, self._folded[0], 1) for y, line in enumerate(lines) if line != drawn[y]]
+        if changed:
+            self.refresh(*changed)
+
+    def _bot(self, bot_id: str, known: dict[str, _Drawn]) -> _Drawn:
+        """Return what a bot shows now; the same as before where nothing of it is to be seen."""
+        app, row, drawn = console_of(self), self._model.rows[bot_id], known.get(bot_id)
+        now = app.now()
+        if drawn is not None and drawn.row is row and drawn.second == int(now):
+            return drawn
+        cells = [place.column.cell(row, now, app.glyphs) for place in self._places]
+        if drawn is None or drawn.cells != cells:
+            return _Drawn(row, int(now), cells)
+        drawn.row, drawn.second = row, int(now)
+        return drawn
 
     def _follow_bot(self) -> None:
         index = self._model.index
@@ -128,7 +153,6 @@ class FleetList(LineArea):
         if bot_id != self.bot_id:
             self.bot_id = bot_id
             self.post_message(self.Highlighted(bot_id))
-        self.refresh()
 
     def _show_row(self) -> None:
         room = self.room.height - HEAD
@@ -142,10 +166,12 @@ class FleetList(LineArea):
         width, index = self.room.width, self._model.index
         if self._folded[0] == width and self._folded[1] is index:
             return
-        self._folded = (width, index)
+        before, self._folded = self._folded[0], (width, index)
         names = max(map(len, index), default=0)
         users = max((len(username(self._model.rows[bot_id])) for bot_id in index), default=0)
-        self._places = fold(width, {"bot": names, "username": users})
+        places = fold(width, {"bot": names, "username": users})
+        if width != before or places != self._places:
+            self._places, self._bots = places, {}
 
     def on_resize(self) -> None:
         """Fold the columns to the new width."""
@@ -161,7 +187,18 @@ class FleetList(LineArea):
         index = self._model.index
         if row >= len(index):
             return face_line(row, self._face, self.room, self.style_of("" if index else "quiet"))
-        return self._bot_line(self._model.rows[index[row]], cursor=row == self._row)
+        bot_id = index[row]
+        drawn = self._bots[bot_id] = self._bot(bot_id, self._bots)
+        how = (row == self._row, bot_id in self._model.marks)
+        if how not in drawn.strips:
+            drawn.strips[how] = self._bot_line(drawn.cells, cursor=how[0], marked=how[1])
+        return drawn.strips[how]
+
+    def forget_looks(self) -> None:
+        """As LineArea.forget_looks."""
+        super().forget_looks()
+        for drawn in self._bots.values():
+            drawn.strips.clear()
 
     def _head_line(self) -> Strip:
         style, glyphs = self.style_of("head"), console_of(self).glyphs
@@ -174,21 +211,19 @@ class FleetList(LineArea):
             parts.append(fitted(title, place.width, right=place.column.right, more="") + " ")
         return self._strip([Segment("".join(parts), style)], style)
 
-    def _bot_line(self, row: LiveRow, *, cursor: bool) -> Strip:
-        app = console_of(self)
-        glyphs, now = app.glyphs, app.now()
-        marked = row["bot_id"] in self._model.marks
+    def _bot_line(self, cells: list[Cell], *, cursor: bool, marked: bool) -> Strip:
+        glyphs = console_of(self).glyphs
         base = self.style_of("cursor" if cursor else "")
-        segments = [Segment(f"{glyphs.mark if marked else ' '} ", base if cursor else self.style_of("marked"))]
-        for place in self._places:
-            text, role = place.column.cell(row, now, glyphs)
-            text = fitted(text, place.width, right=place.column.right, more=glyphs.more)
-            role = "marked" if marked and role == "name" else role
-            segments.append(Segment(text + " ", base if cursor or not role else self.style_of(role)))
-        return self._strip(segments, base)
+        parts = [(f"{glyphs.mark if marked else ' '} ", base if cursor else self.style_of("marked"))]
+        for place, (text, role) in zip(self._places, cells, strict=True):
+            shown = fitted(text, place.width, right=place.column.right, more=glyphs.more)
+            style = self.style_of("marked" if marked and role == "name" else role) if role and not cursor else base
+            parts.append((f"{shown} ", style))
+        return self._strip(joined(parts), base)
 
     def _strip(self, segments: list[Segment], style: Style) -> Strip:
-        return Strip(segments).adjust_cell_length(self.room.width, style)
+        last = self._places[-1]
+        return Strip(segments, last.x + last.width + 1).adjust_cell_length(self._folded[0], style)
 
     # --- moving ------------------------------------------------------------------------------------------------
 
@@ -200,6 +235,7 @@ class FleetList(LineArea):
     def _go(self, row: int) -> None:
         self.moved_at = console_of(self).clock.monotonic()
         self._highlight(max(0, min(row, len(self._model.index) - 1)))
+        self._refresh_changed()
 
     def action_move(self, rows: int) -> None:
         """Highlight the bot some rows further down."""

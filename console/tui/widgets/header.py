@@ -34,34 +34,43 @@ class Header(Widget):
 
     def __init__(self) -> None:
         super().__init__(id="header")
-        self._drawn: list[str] = []
-        self._second_drawn: tuple[int, str, int] = (0, "", 0)
+        self._lines: list[Text] = []
+        self._drawn: list[Text] = []
+        self._made: object = None
+        """What the lines were made for: a second, a state of the link, a width."""
+        self._roles: dict[str, str] = {}
 
     def update(self) -> None:
         """Draw again when something to be seen has changed; figures at most once a second."""
-        app = console_of(self)
-        second = (int(app.clock.monotonic()), app.link.state, self.size.width)
-        if second == self._second_drawn:
+        lines = self._current()
+        if lines is self._drawn:
             return
-        self._second_drawn = second
-        lines = self._lines()
-        drawn = [line.markup for line in lines]
-        if drawn != self._drawn:
-            self._drawn = drawn
-            height = len(lines)
-            if self.styles.height is None or self.styles.height.value != height:
-                self.styles.height = height
-            self.refresh()
+        before, self._drawn = self._drawn, lines
+        if _alike(lines, before):
+            return
+        if self.styles.height is None or self.styles.height.value != len(lines):
+            self.styles.height = len(lines)
+        self.refresh()
 
     def render(self) -> Text:
         """Return the lines."""
-        return Text("\n").join(self._lines())
+        return Text("\n").join(self._current())
 
-    def _lines(self) -> list[Text]:
+    def notify_style_update(self) -> None:
+        """Take over another theme."""
+        super().notify_style_update()
+        self._roles.clear()
+        self._made = None
+
+    def _current(self) -> list[Text]:
+        """Return the lines, made anew once a second."""
         app = console_of(self)
-        lines = [self._first(app), self._second(app.model.fleet)]
-        trouble = self._trouble(app.model.fleet)
-        return [*lines, trouble] if trouble else lines
+        made = (int(app.clock.monotonic()), app.link.state, self.size.width)
+        if made != self._made:
+            self._made = made
+            trouble = self._trouble(app.model.fleet)
+            self._lines = [self._first(app), self._second(app.model.fleet), *([trouble] if trouble else [])]
+        return self._lines
 
     def _first(self, app: ConsoleApp) -> Text:
         fleet = app.model.fleet
@@ -143,5 +152,11 @@ class Header(Widget):
         return Text(f"! {words.one_line(text)}", self._style("bad"), no_wrap=True, overflow="ellipsis")
 
     def _style(self, role: str) -> str:
-        style = self.get_component_rich_style(f"header--{role}", partial=True)
-        return str(style)
+        style = self._roles.get(role)
+        if style is None:
+            style = self._roles[role] = str(self.get_component_rich_style(f"header--{role}", partial=True))
+        return style
+
+
+def _alike(lines: list[Text], before: list[Text]) -> bool:
+    return [(line.plain, line.spans) for line in lines] == [(line.plain, line.spans) for line in before]

@@ -10,6 +10,8 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
+from console.tui.widgets.lines import ReadyLines
+
 if TYPE_CHECKING:
     from textual.binding import ActiveBinding
     from textual.events import MouseDown
@@ -39,6 +41,7 @@ class KeyLine(Widget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._styles_cache = ReadyLines()
         self._keys: list[ActiveBinding] = []
 
     def on_mount(self) -> None:

@@ -49,7 +49,8 @@ class LinePane(Vertical):
         self._asked = Narrow()
         self._mistake = ""
         self._search = ""
-        self._told = ""
+        self._told: object = None
+        """What the title was made of."""
         self._beats = 0
         self._typing: Timer | None = None
         self._intake = Intake(self)
@@ -123,10 +124,13 @@ class LinePane(Vertical):
 
     def _draw(self) -> None:
         self._view.say(*self._words_for_nothing())
-        line = self._title_line()
-        if line.markup != self._told:
-            self._told = line.markup
-            self.query_one("#log-title", Static).update(line)
+        told = (
+            self._title, self._mistake, self._intake.fault, self._search, self._source, self._asked.until,
+            self._view.following, self._view.fresh,
+        )  # fmt: skip
+        if told != self._told:
+            self._told = told
+            self.query_one("#log-title", Static).update(self._title_line())
 
     def _words_for_nothing(self) -> Words:
         """Return what stands in place of the lines; both empty where there are some."""

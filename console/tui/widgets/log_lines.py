@@ -44,6 +44,10 @@ class LogLines(LineArea):
         self._ring = ring
         self._rows: Rows = FlatRows(ring)
         self._face = ("", "")
+        self._made: dict[tuple[int, int], Strip] = {}
+        """Rows made already, by line and row of it: all but one move up when a line comes."""
+        self._made_as: object = None
+        """How lines looked when they were made."""
 
     # --- lines come --------------------------------------------------------------------------------------------
 
@@ -90,6 +94,7 @@ class LogLines(LineArea):
         """Forget every line and follow again."""
         self._ring.clear()
         self.following, self.current, self.fresh, self.look.dated = True, None, 0, False
+        self._made.clear()
         self._layout()
 
     def say(self, title: str, text: str) -> None:
@@ -141,10 +146,32 @@ class LogLines(LineArea):
         if row >= self._rows.total():
             return face_line(y, self._face, self.room, self.style_of("" if len(self._ring) else "face"))
         number, part = self._rows.locate(row)
+        if number != self.current and self.text_selection is None:
+            return self._plain_row(number, part, width)
         base = self.style_of("cursor") if number == self.current else None
         segments = self.look.segments(self._ring[number], part, self.style_of, base)
         strip = Strip(segments).adjust_cell_length(width, base or self.style_of(""))
         return self._selected(strip, number * SPAN + part).apply_offsets(0, number * SPAN + part)
+
+    def _plain_row(self, number: int, part: int, width: int) -> Strip:
+        """Return a row that neither the keys are at nor the mouse has selected."""
+        look = (width, *vars(self.look).values())
+        if look != self._made_as:
+            self._made_as = look
+            self._made.clear()
+        strip = self._made.get((number, part))
+        if strip is None:
+            if len(self._made) > 2 * self.room.height:
+                self._made.clear()
+            segments = self.look.segments(self._ring[number], part, self.style_of, None)
+            strip = Strip(segments).adjust_cell_length(width, self.style_of("")).apply_offsets(0, number * SPAN + part)
+            self._made[number, part] = strip
+        return strip
+
+    def forget_looks(self) -> None:
+        """As LineArea.forget_looks."""
+        super().forget_looks()
+        self._made.clear()
 
     # --- where they are ------------------------------------------------------------------------------------------
 

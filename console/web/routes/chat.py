@@ -19,6 +19,7 @@ from console.web.routes.access import bot_for, clock_of
 from console.web.stream import SSE, Sent, encoded, sse
 from workers.bot import LONGEST_ID, BotContext
 from workers.chat.engine import LONGEST_QUESTION
+from workers.deltas import Note, Restarted, ToolStep
 from workers.exchange import Reply
 from workers.prices import NANO
 
@@ -109,7 +110,7 @@ def described(model: type[BaseModel]) -> dict[str, Any]:
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "model": ChatResponse,
-        "description": "The answer; with `stream` or `Accept: text/event-stream` the events delta, done and error",
+        "description": "The answer; with `stream` or `Accept: text/event-stream` the events delta, tool, restart, done and error",
         "content": {SSE: {}},
     }
 }
@@ -120,7 +121,8 @@ async def chat(bot_id: str, request: Request, principal: ClientOperator) -> Resp
     """Say something to a bot; the answer is stored before it is given.
 
     Streamed, it comes as server-sent events: `delta` {"text"}, in the end `done`, which is the whole ChatResponse, or
-    `error`. Who leaves a stream gives the answer up: nothing is stored.
+    `error`. `tool` {"call", "name", "state", "duration_s"} tells of tools called for it, begun and then done or failed. At
+    `restart` forget the deltas so far: they are no part of the answer. Who leaves a stream gives it up: nothing is stored.
     """
     # The body is read here, not through a signature: of all routes this one has to cost least.
     wanted = understood(ChatRequest, await request.body())
@@ -132,7 +134,7 @@ async def chat(bot_id: str, request: Request, principal: ClientOperator) -> Resp
         "client_id": context.client_id or bot.spec().config.client_id,
     }
     if wanted.stream or SSE in request.headers.get("accept", ""):
-        events = _events(talk, bot.stream_reply(wanted.message, context))
+        events = _events(talk, bot.follow_reply(wanted.message, context))
         return await sse(events, clock_of(request), lambda error: Sent("error", told(request, error))).begun()
     reply = await bot.reply(wanted.message, context)
     return Response(encoded(answered(talk, reply)), media_type=JSON)
@@ -162,13 +164,22 @@ def context_of(wanted: ChatRequest, principal: Principal) -> BotContext:
         raise RequestValidationError([{"loc": ("body", name), "msg": str(error), "type": "value_error"}]) from None
 
 
-async def _events(talk: dict[str, str], pieces: AsyncGenerator[str | Reply]) -> AsyncGenerator[Sent]:
-    async with aclosing(pieces):
-        async for piece in pieces:
-            if isinstance(piece, Reply):
-                yield Sent("done", answered(talk, piece))
-            else:
-                yield Sent("delta", {"text": piece})
+async def _events(talk: dict[str, str], course: AsyncGenerator[str | Note | Reply]) -> AsyncGenerator[Sent]:
+    async with aclosing(course):
+        async for said in course:
+            yield _event(talk, said)
+
+
+def _event(talk: dict[str, str], said: str | Note | Reply) -> Sent:
+    match said:
+        case str():
+            return Sent("delta", {"text": said})
+        case Reply():
+            return Sent("done", answered(talk, said))
+        case Restarted():
+            return Sent("restart", {})
+        case ToolStep(number, name, state, took_s):
+            return Sent("tool", {"call": number, "name": name, "state": state, "duration_s": round(took_s, 6)})
 
 
 def told(request: Request, error: FleetError) -> Any:

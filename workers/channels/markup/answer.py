@@ -8,11 +8,11 @@ from typing import Any, Final, NamedTuple
 from workers.channels.incoming import clean
 from workers.channels.split import EMPTY, LIMIT_UTF16, split
 
-_MARKED: Final = re.compile(
-    r"[*_`~|\[\\<]|\+\+|\r|(?:^|\n)(?:[ \t]*(?:[-+>#]|\d{1,9}[.)](?:\s|$))| {4}| {0,3}\t)"
-    r"|\$\$"
-)
-"""What may be Markdown. Of a text without it, only white space between lines would change."""
+_SIGNS: Final = ("*", "_", "`", "~", "|", "[", "\\", "<", "\r", "++", "$$")
+"""What may be Markdown wherever it stands."""
+
+_LINE: Final = re.compile(r"[ \t]*(?:[-+>#]|\d{1,9}[.)](?:\s|$))| {4}| {0,3}\t")
+"""What may be Markdown at the beginning of a line."""
 
 
 class Part(NamedTuple):
@@ -32,7 +32,7 @@ def render(text: str, *, limit: int = LIMIT_UTF16) -> list[Part]:
     Cuts fall on the borders of blocks, lines, sentences or words, in this order of liking; code and styles go on in
     the next part. Never raises.
     """
-    if _MARKED.search(text) is None:
+    if not _marked(text):
         return [Part(part) for part in split(text, limit)]
     # Imported with the first Markdown there is: markdown-it costs 30 ms and 1 MB.
     from workers.channels.markup.blocks import sheet_of
@@ -43,3 +43,8 @@ def render(text: str, *, limit: int = LIMIT_UTF16) -> list[Part]:
     if sheet is None:
         return [Part(part) for part in split(text, limit)]
     return cut(sheet, source, limit) or [Part(EMPTY)]
+
+
+def _marked(text: str) -> bool:
+    """Tell whether there may be Markdown in a text; of one without, only white space between lines would change."""
+    return any(sign in text for sign in _SIGNS) or any(map(_LINE.match, text.split("\n")))

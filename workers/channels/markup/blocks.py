@@ -36,7 +36,7 @@ class _Layout:
 
     def __init__(self, source: str, tokens: list[Block]) -> None:
         self._tokens = tokens
-        self._end = max((number for number, token in enumerate(tokens) if token.nesting == 0), default=-1)
+        self._end = next((number for number in reversed(range(len(tokens))) if tokens[number].nesting == 0), -1)
         self._lines = source.split("\n")
         self._trace = Trace(source, self._lines)
         self._pieces: list[str] = []

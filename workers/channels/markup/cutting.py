@@ -91,7 +91,9 @@ def _part(sheet: Sheet, start: int, end: int, source: str, limit: int) -> Part:
 def _entities(sheet: Sheet, start: int, end: int, units: Callable[[int], int]) -> Iterator[dict[str, Any]]:
     text, listed = sheet.text, []
     for first, after, kind, extra in sheet.spans:
-        if first >= end or after <= start:
+        if first >= end:
+            break
+        if after <= start:
             continue
         first, after = max(first, start), min(after, end)  # noqa: PLW2901 - what of it lies in this part
         while first < after and text[first].isspace():
@@ -112,5 +114,7 @@ def _entities(sheet: Sheet, start: int, end: int, units: Callable[[int], int]) -
 
 def _units(text: str) -> Callable[[int], int]:
     """Return what turns a place of text into UTF-16 units."""
-    wide = [] if text.isascii() else [match.start() for match in _ASTRAL.finditer(text)]
-    return (lambda place: place + bisect_left(wide, place)) if wide else (lambda place: place)
+    if len(text) == utf16_length(text):
+        return int
+    wide = [match.start() for match in _ASTRAL.finditer(text)]
+    return lambda place: place + bisect_left(wide, place)

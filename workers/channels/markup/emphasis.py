@@ -33,11 +33,14 @@ def flanks(text: str, start: int, end: int) -> tuple[bool, bool]:
     """Return whether the marks text[start:end] may open, and whether they may close."""
     before = text[start - 1] if start else " "
     after = text[end] if end < len(text) else " "
-    if before.isalnum() and after.isalnum():
+    word_before, word_after = before.isalnum(), after.isalnum()
+    if word_before and word_after:
         # Unlike CommonMark: 2*3*4 is a product.
         within = text[start] in "*~" and (end > start + 1 or before >= _WIDE or after >= _WIDE)
         return within, within
     blank_before, blank_after = before.isspace(), after.isspace()
+    if (blank_before and word_after) or (word_before and blank_after):  # the usual case
+        return word_after, word_before
     loose_before, loose_after = blank_before or _is_mark(before), blank_after or _is_mark(after)
     wide = before >= _WIDE or after >= _WIDE
     left = not blank_after and (not _is_mark(after) or loose_before or wide)

@@ -11,7 +11,8 @@ from workers.channels.markup.links import address, mail
 from workers.channels.markup.sheet import Span
 
 _SIGN: Final = re.compile(r"[\\`*_~|+!\[<$\n]")
-_SIGN_OR_ADDRESS: Final = re.compile(r"[\\`*_~|+!\[<$\n]|https?://[^\s<>\x00-\x20]+")
+_SIGN_OR_ADDRESS: Final = re.compile(r"\\|`|\*|_|~|\||\+|!|\[|<|\$|\n|https?://[^\s<>\x00-\x20]+")
+# Not a class of signs beside an address: only of single characters the first one of a match is looked for at full speed.
 _RUNS: Final = frozenset("`*_~|+")
 _ESCAPED: Final = frozenset("\\`*_{}[]()<>#+-.!|~$\"'&/:;=?@^,%")
 _TEX_ESCAPED: Final = frozenset("{},;:!%&")
@@ -66,16 +67,22 @@ class Line:
         self.places.append(place)
 
     def _read(self, place: int, end: int, *, linked: bool, cut_off: bool = False) -> None:
-        text, search = self._text, self._sign.search
+        text, search, steps = self._text, self._sign.search, self._STEPS
         marks, self._marks = self._marks, []
         while place < end:
             found = search(text, place, end)
             start = found.start() if found else end
             if start > place:
-                self._put(text[place:start], place)
+                self.nodes.append(text[place:start])
+                self.places.append(place)
             if found is None:
                 break
-            place = self._sign_at(start, found.end(), end, linked)
+            after, sign = found.end(), text[start]
+            if sign in _RUNS:
+                while after < end and text[after] == sign:
+                    after += 1
+            # Each step takes what begins at its sign, and returns where to go on, always further than start.
+            place = steps.get(sign, Line._bare_address)(self, start, after, end, linked)
         self._pair(cut_off)
         self._marks = marks
 
@@ -86,15 +93,6 @@ class Line:
         self._spans += [(first, end, kind, "") for first, end, kind in found]
         for mark in self._marks:
             self.nodes[mark.node] = mark.sign * mark.left
-
-    def _sign_at(self, start: int, after: int, end: int, linked: bool) -> int:
-        """Take what begins at a sign; return where to go on, always further than start."""
-        text, sign = self._text, self._text[start]
-        if sign in _RUNS:
-            while after < end and text[after] == sign:
-                after += 1
-        step = self._STEPS.get(sign, Line._bare_address)
-        return step(self, start, after, end, linked)
 
     def _mark(self, start: int, after: int, _end: int, _linked: bool) -> int:
         sign, length = self._text[start], after - start
@@ -157,6 +155,13 @@ class Line:
         return stop
 
     def _code_end(self, start: int, after: int) -> int:
+        close = self._text.find(self._text[start:after], after)
+        if close < 0:
+            return 0
+        stop = close + after - start
+        if self._text[close - 1] != "`" and self._text[stop : stop + 1] != "`":
+            return stop
+        # Only longer runs are near: all of them are looked up, once, for they would else be gone through again and again.
         if self._code is None:
             self._code = {}
             for run in re.finditer(r"`+", self._text):
@@ -220,6 +225,8 @@ class Line:
 
     def _matching(self, place: int) -> int:
         """Return the place of the bracket that closes the one at place, 0 when none does."""
+        if simple := _SIMPLE.match(self._text, place):
+            return simple.end() - 1
         if self._brackets is None:
             self._brackets = _brackets(self._text) if "](" in self._text else {}
         return self._brackets.get(place, 0)
@@ -235,6 +242,7 @@ class Line:
     }
 
 
+_SIMPLE: Final = re.compile(r"\[[^\[\]\\]*+\]")
 _BRACKET: Final = re.compile(r"\\.|[\[\]]", re.DOTALL)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final, Literal
 
 from markdown_it import MarkdownIt
-from markdown_it.rules_block import StateBlock
+from markdown_it.rules_block import StateBlock, blockquote, fence, heading, hr, list_block
 
 from workers.channels.markup.tables import table
 
@@ -14,6 +16,21 @@ MAX_DEPTH: Final = 80
 
 _STARTS: Final = frozenset("#>-+*_`~|$\\=0123456789\t ")
 """What a line may begin with that is no plain text; or it has a | somewhere."""
+
+_BEGINS: Final = {
+    "formula": "$\\", "fence": "`~", "blockquote": ">", "hr": "*-_", "list": "*-+0123456789", "heading": "#",
+}  # fmt: skip
+"""What the first line of a block begins with; that of others with anything."""
+
+_ENDERS: Final = {
+    "list": ["formula", "fence", "blockquote", "hr"],
+    "blockquote": ["formula", "fence", "blockquote", "hr", "list", "heading"],
+    "paragraph": ["columns", "formula", "fence", "blockquote", "hr", "list", "heading"],
+}
+"""What ends a block without a blank line between."""
+
+Rule = Callable[[StateBlock, int, int, bool], bool]
+"""Reads a block that begins in a line: (state, line, the line it must end before, only tell whether there is one)."""
 
 _FORMULA_END: Final = {"$$": "$$", "\\[": "\\]"}
 
@@ -48,12 +65,15 @@ class _State(StateBlock):
         return token
 
 
+_LEVEL: Final[Callable[[Block], int]] = attrgetter("level")
+
+
 def blocks_of(source: str) -> list[Block]:
     """Take Markdown apart into blocks; [] when they are nested too deeply for all of them to be there."""
     state: Any = _State(source, _PARSER, {}, [])
     _PARSER.block.tokenize(state, 0, state.lineMax)
     found: list[Block] = state.tokens
-    return [] if any(block.level >= MAX_DEPTH - 2 for block in found) else found
+    return [] if max(map(_LEVEL, found), default=0) >= MAX_DEPTH - 2 else found
 
 
 def _plain(state: StateBlock, line: int) -> bool:
@@ -87,11 +107,9 @@ def _paragraph(state: StateBlock, start_line: int, end_line: int, silent: bool) 
         line += 1
     state.line = line
     state.parentType = outer
-    state.push("paragraph_open", "p", 1).map = [start_line, line]
-    inline = state.push("inline", "", 0)
+    inline = state.push("inline", "", 0)  # without tokens around it, which nobody asks for
     inline.content = state.getLines(start_line, line, state.blkIndent, False).strip()
     inline.map = [start_line, line]
-    state.push("paragraph_close", "p", -1)
     return True
 
 
@@ -116,15 +134,37 @@ def _formula(state: StateBlock, start_line: int, end_line: int, silent: bool) ->
     return False
 
 
+def _any_of(rules: Mapping[str, Rule], names: Sequence[str]) -> Rule:
+    """Return one rule that stands for several: it asks only those that a line's first character may begin."""
+    asked = {
+        sign: [rules[name] for name in names if sign in _BEGINS.get(name, sign)] for sign in "".join(_BEGINS.values())
+    }
+    others = [rules[name] for name in names if name not in _BEGINS]
+
+    def rule(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
+        begin = state.bMarks[start_line] + state.tShift[start_line]
+        for ask in asked.get(state.src[begin : begin + 1], others):  # noqa: SIM110 - a generator costs more than to ask
+            if ask(state, start_line, end_line, silent):
+                return True
+        return False
+
+    return rule
+
+
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"maxNesting": MAX_DEPTH})
     ruler = parser.block.ruler
-    # What they take away (definitions), or take for a heading (a line above dashes), is text here.
-    ruler.disable(["html_block", "reference", "lheading"])
-    ruler.before("fence", "columns", table, {"alt": ["paragraph", "reference"]})
-    ruler.before("fence", "formula", _formula, {"alt": ["paragraph", "reference", "blockquote", "list"]})
+    rules: dict[str, Rule] = {
+        "columns": table, "formula": _formula, "fence": fence, "blockquote": blockquote, "hr": hr, "list": list_block,
+        "heading": heading, "paragraph": _paragraph,
+    }  # fmt: skip
+    # Not among them is what takes text away (definitions), or takes a line above dashes for a heading.
+    ruler.enableOnly(["code"])
     ruler.before("code", "prose", _prose, {"alt": []})
-    ruler.at("paragraph", _paragraph, {"alt": []})
+    ruler.push("any", _any_of(rules, [*rules]), {"alt": []})
+    # A paragraph is always found: those that follow only say where a block ends.
+    for block, enders in _ENDERS.items():
+        ruler.push(f"after {block}", _any_of(rules, enders), {"alt": [block]})
     return parser
 
 

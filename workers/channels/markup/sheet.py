@@ -34,10 +34,13 @@ class Sheet(NamedTuple):
 
 def settled(spans: list[Span]) -> list[Span]:
     """Return spans as a message may have them: one of a kind at a place, no style on code, the outer one first."""
-    code = sorted(span for span in spans if span.kind in {"code", "pre"})
-    found = [span for span in spans if span.kind not in STYLES]
-    for kind in STYLES:
-        found += _off_code(_joined([span for span in spans if span.kind == kind]), code)
+    styles: dict[str, list[Span]] = {kind: [] for kind in STYLES}
+    found: list[Span] = []
+    for span in spans:
+        styles.get(span.kind, found).append(span)
+    code = sorted(span for span in found if span.kind in {"code", "pre"})
+    for same in styles.values():
+        found += _off_code(_joined(same), code)
     found.sort(key=lambda span: (span.start, -span.end))
     return found
 
@@ -62,17 +65,15 @@ def _off_code(spans: list[Span], code: list[Span]) -> list[Span]:
     if not code:
         return spans
     kept: list[Span] = []
-    for start, end, kind, _ in spans:
-        place = start
-        first = bisect_left(code, (start,))
-        if first and code[first - 1].end > start:
-            first -= 1
-        for other in code[first:]:
-            if other.start >= end:
-                break
-            if other.start > place:
-                kept.append(Span(place, other.start, kind))
-            place = max(place, other.end)
-        if place < end:
-            kept.append(Span(place, end, kind))
+    for span in spans:
+        place, number = span.start, bisect_left(code, (span.start,))
+        if number and code[number - 1].end > place:
+            number -= 1
+        while number < len(code) and code[number].start < span.end:
+            if code[number].start > place:
+                kept.append(Span(place, code[number].start, span.kind))
+            place = max(place, code[number].end)
+            number += 1
+        if place < span.end:
+            kept.append(span if place == span.start else Span(place, span.end, span.kind))
     return kept

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class _Track(NamedTuple):
@@ -13,6 +13,9 @@ class _Track(NamedTuple):
     places: list[int]
     text: str
     number: int
+
+
+_NONE: Final[list[int]] = []
 
 
 class Trace:
@@ -30,7 +33,7 @@ class Trace:
     def note(self, at: int, number: int) -> None:
         """Note that the answer's text from a place on is the source's line of a number."""
         self._at.append(at)
-        self._tracks.append(_Track([], [], "", number))
+        self._tracks.append(_Track(_NONE, _NONE, "", number))
 
     def follow(self, starts: list[int], places: list[int], text: str, number: int) -> None:
         """Note where the pieces of a block's text begin, in the answer and in that text, whose first line has a number."""
