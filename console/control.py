@@ -7,7 +7,7 @@ else. Answers are plain JSON-ready dicts; moments are Unix time in seconds.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
@@ -76,6 +76,7 @@ __all__ = [
     "UsageRow",
     "matching",
     "no_such_bot",
+    "selection",
     "sources",
 ]
 
@@ -84,6 +85,8 @@ API_VERSION: Final = "1.2"
 
 ALL: Final = "*"
 """The selector of every bot."""
+GLOB: Final = "*?["
+"""What makes a selector stand for bots by a pattern."""
 
 
 class Action(StrEnum):
@@ -241,7 +244,10 @@ class Control(Keyholder, Protocol):
         ...
 
     def follow_logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
-        """Yield what `logs` returns, then every further line as it is written, until cancelled."""
+        """Yield what `logs` returns, then every further line as it is written, until cancelled. Raises what `logs` raises.
+
+        A glob stands also for bots that come later.
+        """
         ...
 
     async def events(self, query: EventQuery) -> list[EventLine]:
@@ -249,7 +255,10 @@ class Control(Keyholder, Protocol):
         ...
 
     def follow_events(self, query: EventQuery) -> AsyncIterator[EventLine]:
-        """Yield what `events` returns, then every further event as it happens, until cancelled."""
+        """Yield what `events` returns, then every further event as it happens, until cancelled. Raises NoSuchBot.
+
+        A glob stands also for bots that come later.
+        """
         ...
 
     async def conversations(
@@ -329,7 +338,7 @@ class Control(Keyholder, Protocol):
 def no_such_bot(bot_id: str, known: Iterable[str]) -> NoSuchBot:
     """Return the error for an id or a glob that fits no bot, naming the nearest."""
     near = get_close_matches(bot_id, list(known), n=1)
-    what = "no bot matches" if any(sign in bot_id for sign in "*?[") else "no such bot:"
+    what = "no bot matches" if any(sign in bot_id for sign in GLOB) else "no such bot:"
     return NoSuchBot(f"{what} {bot_id}", f"did you mean {near[0]}?" if near else "`botdeck bot list` names them")
 
 
@@ -342,6 +351,14 @@ def matching(selector: str, known: Sequence[str]) -> list[str]:
     if not found and selector != ALL:
         raise no_such_bot(selector, known)
     return found
+
+
+def selection(selectors: Sequence[str]) -> Callable[[str], bool]:
+    """Return what tells whether a partition is one of those `sources` names, also of bots that are not known yet."""
+    named, globs = frozenset(selectors), [one for one in selectors if any(sign in one for sign in GLOB)]
+    if not named:
+        return lambda _: True
+    return lambda bot_id: bot_id in named or (bot_id != FLEET and any(fnmatchcase(bot_id, glob) for glob in globs))
 
 
 def sources(selectors: Sequence[str], known: Sequence[str]) -> list[str]:

@@ -35,7 +35,7 @@ class Journals:
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
-        self.kept = Records(fleet, lambda: ())
+        self.kept = Records(fleet)
         """What is there at the moment, of partitions named exactly."""
 
     async def events(

@@ -72,7 +72,7 @@ class LocalControl(Talks, Accounts, Gate, KeyDesk, Course, Paperwork):
 
     def __init__(self, fleet: Fleet) -> None:
         super().__init__(fleet)
-        self._records = Records(fleet, self._bot_ids)
+        self._records = Records(fleet)
         self._board = Board(fleet)
 
     # --- questions ---------------------------------------------------------------------------------------------
@@ -304,7 +304,7 @@ class LocalControl(Talks, Accounts, Gate, KeyDesk, Course, Paperwork):
         return await self._records.logs(query)
 
     def follow_logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
-        """As Control.follow_logs; a bad query is refused at once."""
+        """As Control.follow_logs."""
         return self._records.follow_logs(query)
 
     async def events(self, query: EventQuery) -> list[EventLine]:
@@ -312,7 +312,7 @@ class LocalControl(Talks, Accounts, Gate, KeyDesk, Course, Paperwork):
         return await self._records.events(query)
 
     def follow_events(self, query: EventQuery) -> AsyncIterator[EventLine]:
-        """As Control.follow_events; a bad query is refused at once."""
+        """As Control.follow_events."""
         return self._records.follow_events(query)
 
 

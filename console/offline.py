@@ -28,6 +28,8 @@ from console.place import Place
 from console.rows import event_line, log_line, log_matcher, phase_counts
 from store.bots import SELECT, BotState, state_of
 from store.conversations import Conversations
+from store.errors import StoreUnavailable
+from store.everybody import stored_ids
 from store.journal import Journal
 from store.keys import ApiKeys
 from store.logs import Logs
@@ -100,7 +102,7 @@ class Offline:
             if reader is None:
                 return []
             lines: list[LogLine] = []
-            for bot_id in sources(query.bots, await self._bot_ids(reader)):
+            for bot_id in sources(query.bots, await stored_ids(reader)):
                 rows = await Logs(bot_id, reader).tail(
                     -1 if query.pattern else query.tail,
                     since_ms=int(query.since * 1000),
@@ -117,7 +119,7 @@ class Offline:
             if reader is None:
                 return []
             lines: list[EventLine] = []
-            for bot_id in sources(query.bots, await self._bot_ids(reader)):
+            for bot_id in sources(query.bots, await stored_ids(reader)):
                 rows = await Journal(bot_id, reader).tail(
                     query.tail, since_ms=int(query.since * 1000), before_ms=int(query.before * 1000), kinds=query.kinds
                 )
@@ -188,7 +190,7 @@ class Offline:
     async def export_bot(self, bot_id: str, target: Path, *, overwrite: bool = False) -> dict[str, Any]:
         """As Control.export_bot."""
         async with self._store() as store:
-            known = [state.bot_id for state in await store.states()]
+            known = await store.bot_ids()
             if bot_id not in known:
                 raise no_such_bot(bot_id, known)
             rows = await store.export_partition(bot_id, target, overwrite=overwrite)
@@ -206,7 +208,7 @@ class Offline:
             raise no_such_bot(bot_id, ())
         path = self.place.root / "bots" / f"{bot_id}.toml"
         async with self._store(create=path.exists()) as store:
-            known = [state.bot_id for state in await store.states()]
+            known = await store.bot_ids()
             if bot_id not in known and not path.exists():
                 raise no_such_bot(bot_id, known)
             remove_file(path)
@@ -258,7 +260,7 @@ class Offline:
             raise cannot_open(database, error) from error
         try:
             yield reader
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, StoreUnavailable) as error:
             check_readable(database)
             raise cannot_open(database, error) from error
         finally:

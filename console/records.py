@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from config.vocabulary import FLEET
-from console.control import EventLine, EventQuery, LogLine, LogQuery, sources
+from console.control import EventLine, EventQuery, LogLine, LogQuery, selection, sources
 from console.rows import event_line, event_matcher, line_of, log_line, log_matcher, written
 from workers.logbook import Line
 
@@ -59,22 +59,27 @@ class Feed(Generic[T]):
 class Records:
     """Log lines and events of a fleet."""
 
-    def __init__(self, fleet: Fleet, known: Callable[[], Sequence[str]]) -> None:
+    def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
-        self._known = known
 
     async def stored_ids(self) -> list[str]:
-        """Return the bots that have, or had, rows: registered ones and those whose file was removed included."""
-        return sorted({*await self._fleet.store.bot_ids(), *self._known()})
+        """Return the folder's bots and all that have rows: registered ones, and those taken out."""
+        return sorted({*await self._fleet.store.bot_ids(), *self._fleet.pool.bot_ids()})
+
+    async def named(self, selectors: Sequence[str]) -> list[str]:
+        """Return the partitions that bot ids and globs stand for; for none of them all, the fleet's too. Raises NoSuchBot."""
+        return sources(selectors, await self.stored_ids())
 
     async def logs(self, query: LogQuery) -> list[LogLine]:
         """As Control.logs."""
         log_matcher(query)
-        return await self.logs_of(sources(query.bots, await self.stored_ids()), query)
+        return await self.logs_of(await self.named(query.bots), query)
 
     async def logs_of(self, names: Sequence[str], query: LogQuery) -> list[LogLine]:
         """Return what a query asks for, of these partitions. Raises BadRequest."""
         matches = log_matcher(query)
+        if not query.tail:
+            return []
         await self._fleet.flush_logs()
         limit = SCAN_LINES if query.pattern else query.tail
         lines: list[LogLine] = []
@@ -88,19 +93,13 @@ class Records:
             lines += filter(matches, map(log_line, rows))
         return last(lines, query.tail)
 
-    def follow_logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
-        """As Control.follow_logs. Raises at once for a bad query."""
-        matches = log_matcher(query)
-        chosen = frozenset(sources(query.bots, self._known())) if query.bots else None
-        return self._follow_logs(query, chosen, matches)
-
-    async def _follow_logs(
-        self, query: LogQuery, chosen: frozenset[str] | None, matches: Callable[[LogLine], bool]
-    ) -> AsyncIterator[LogLine]:
+    async def follow_logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
+        """As Control.follow_logs."""
+        matches, chosen = log_matcher(query), selection(query.bots)
         feed: Feed[LogLine] = Feed()
 
         def push(line: Line) -> None:
-            if chosen is not None and line.bot_id not in chosen:
+            if not chosen(line.bot_id):
                 return  # of a fleet that writes thousands of lines a second a reader wants those of one bot
             row = written(line)
             if matches(row):
@@ -123,10 +122,12 @@ class Records:
 
     async def events(self, query: EventQuery) -> list[EventLine]:
         """As Control.events."""
-        return await self.events_of(sources(query.bots, await self.stored_ids()), query)
+        return await self.events_of(await self.named(query.bots), query)
 
     async def events_of(self, names: Sequence[str], query: EventQuery) -> list[EventLine]:
         """Return what a query asks for, of these partitions."""
+        if not query.tail:
+            return []
         await self._fleet.journal.flush()
         lines: list[EventLine] = []
         for name in names:
@@ -136,20 +137,17 @@ class Records:
             lines += map(event_line, rows)
         return last(lines, query.tail)
 
-    def follow_events(self, query: EventQuery) -> AsyncIterator[EventLine]:
-        """As Control.follow_events. Raises at once for a bad query."""
-        matches = event_matcher(query)
-        chosen = frozenset(sources(query.bots, self._known())) if query.bots else None
-        return self._follow_events(query, lambda line: (chosen is None or line["bot_id"] in chosen) and matches(line))
-
-    async def _follow_events(self, query: EventQuery, wanted: Callable[[EventLine], bool]) -> AsyncIterator[EventLine]:
+    async def follow_events(self, query: EventQuery) -> AsyncIterator[EventLine]:
+        """As Control.follow_events."""
+        matches, chosen = event_matcher(query), selection(query.bots)
         with self._fleet.bus.subscribe(BACKLOG) as subscription:
             known = await self.events(query)
             for line in known:
                 yield line
             first = True
             while True:
-                batch = [line for line in map(line_of, await subscription.batch()) if wanted(line)]
+                news = [event for event in await subscription.batch() if chosen(event.bot_id)]
+                batch = list(filter(matches, map(line_of, news)))
                 for line in without(batch, known) if first else batch:
                     yield line
                 first = False
@@ -170,6 +168,6 @@ def without(lines: list[T], known: list[T]) -> list[T]:
 
 
 def last(lines: list[T], count: int) -> list[T]:
-    """Return the newest lines of several bots, oldest first."""
+    """Return the newest lines of several bots, oldest first; count is 1 or more."""
     lines.sort(key=lambda line: line["at"])
-    return lines[-count:] if count else []
+    return lines[-count:]

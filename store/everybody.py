@@ -19,6 +19,15 @@ _OPEN_SENDS: Final = "SELECT bot_id, count(*) FROM outbox WHERE state IN ('pendi
 _TABLES: Final = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
 
 
+async def stored_ids(reader: Reader) -> list[str]:
+    """Return every bot that has rows in any table, in order; the fleet's own rows are left out."""
+    found: set[str] = set()
+    for (table,) in await reader.fetch(_TABLES):
+        rows = await reader.fetch(f"{bots_in(table)} SELECT bot_id FROM here WHERE bot_id NOTNULL")
+        found.update(bot_id for (bot_id,) in rows)
+    return sorted(found - {FLEET})
+
+
 class Everybody:
     """The part of a store that goes across partitions. Every write raises StoreError when the file refuses."""
 
@@ -29,12 +38,8 @@ class Everybody:
         self.keys = ApiKeys(writer, reader)
 
     async def bot_ids(self) -> list[str]:
-        """Return every bot that has rows in any table, in order; the fleet's own rows are left out."""
-        found: set[str] = set()
-        for (table,) in await self._reader.fetch(_TABLES):
-            rows = await self._reader.fetch(f"{bots_in(table)} SELECT bot_id FROM here WHERE bot_id NOTNULL")
-            found.update(bot_id for (bot_id,) in rows)
-        return sorted(found - {FLEET})
+        """Return every bot that has rows, as `stored_ids` does."""
+        return await stored_ids(self._reader)
 
     async def states(self) -> list[BotState]:
         """Return the state of every bot ever seen, by bot_id."""

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
+from console.control import EventQuery
 from tests.console.api_rig import Api, serving
 
 pytestmark = pytest.mark.anyio
@@ -107,7 +108,10 @@ async def test_an_id_may_be_anything_printable(api: Api) -> None:
 
 
 async def test_clear_and_undo(api: Api) -> None:
-    """The last question and its answer go; begun anew, what was said is kept to be read and not remembered."""
+    """The last question and its answer go; begun anew, what was said is kept to be read and not remembered.
+
+    What was done is written down, what there was nothing to do for is not.
+    """
     await say(api, "first", "c")
     await say(api, "second", "c")
     path = f"{HERE}/conversations/c"
@@ -117,6 +121,11 @@ async def test_clear_and_undo(api: Api) -> None:
     assert (await api.ask("DELETE", f"{path}?client_id=acme")).body == {"cleared": True}
     assert (await api.ask("POST", f"{path}/undo?client_id=acme")).body == {"undone": False}
     assert len((await api.ask("GET", f"{path}/messages?client_id=acme")).body) == 2
+    acted = await api.fleet.control.events(EventQuery(("echo",), kinds=("OperatorActed",)))
+    assert [(line["data"]["action"], line["data"]["reason"]) for line in acted] == [
+        ("undo", "conversation c"), ("clear", "conversation c"),
+    ]  # fmt: skip
+    assert {line["actor"] for line in acted} == {"anonymous"}
 
 
 async def test_what_is_not_there_is_404(api: Api) -> None:

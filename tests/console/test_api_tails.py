@@ -42,6 +42,12 @@ class Reader:
         self._content = content
         self.last = ""
 
+    async def line(self) -> Any:
+        """Return the next JSON line that is no heartbeat."""
+        while "heartbeat" in (found := json.loads(await self._content.readline())):
+            pass
+        return found
+
     async def next(self) -> Any:
         """Return the data of the next event; comments are passed over."""
         found: dict[str, str] = {}
@@ -135,6 +141,29 @@ async def test_the_fleets_events_are_those_of_registered_bots_too(api: Api, path
     assert (await api.ask("GET", path, key=await api.key("read", "acme"))).status == 403
 
 
+@pytest.mark.parametrize("path", ["/v1/events?bots=desk", "/v1/bots/desk/events", "/v1/events?bots=desk&follow=true"])
+async def test_a_registered_bot_is_followed_by_its_name(api: Api, path: str) -> None:
+    """As server-sent events and as JSON lines: what was, then what comes, of this bot alone."""
+    assert (await api.ask("POST", "/v1/bots", json={"bot_id": "desk", "config": {}})).status == 201
+    headers = {} if "follow" in path else STREAM
+    async with api.session.get(api.url + path, headers=headers) as answer:
+        reader = Reader(answer.content)
+        following = reader.next if headers else reader.line
+        assert (await following())["data"]["action"] == "register"
+        happen(api, 1)
+        happen(api, 2, "desk")
+        assert (await following())["data"]["reason"] == "2"
+
+
+async def test_what_a_bot_taken_out_did_is_still_read(api: Api) -> None:
+    """By its name among those of all, for as long as it is kept; it is no bot any more."""
+    assert (await api.ask("POST", "/v1/bots", json={"bot_id": "desk", "config": {}})).status == 201
+    assert (await api.ask("DELETE", "/v1/bots/desk")).status == 200
+    async with reading(api, "/v1/events?bots=desk") as reader:
+        assert [(await reader.next())["data"]["action"] for _ in range(2)] == ["register", "unregister"]
+    assert (await api.ask("GET", "/v1/bots/desk/events")).status == 404
+
+
 async def test_who_leaves_is_forgotten(api: Api) -> None:
     """Nothing listens for somebody who is gone."""
     before = len(api.fleet.bus._subscriptions)
@@ -155,5 +184,5 @@ async def test_an_id_that_is_none_of_ours_is_refused(api: Api) -> None:
 
 async def test_some_bots_are_no_stream(api: Api) -> None:
     """One, or all."""
-    assert (await api.ask("GET", "/v1/events?bots=echo&bots=echo", headers=STREAM)).status == 422
+    assert (await api.ask("GET", f"/v1/events?bots=echo&bots={FLEET}", headers=STREAM)).status == 422
     assert (await api.ask("GET", "/v1/events?bots=nobody", headers=STREAM)).status == 404

@@ -23,6 +23,7 @@ from workers.errors import NoSuchBot
 pytestmark = pytest.mark.anyio
 
 WAIT_S = 20.0
+ECHO = {"llm": {"provider": "echo"}}
 
 
 async def test_info_names_the_process(control: Control, fleet: Fleet) -> None:
@@ -222,6 +223,34 @@ async def test_following_a_bad_query_is_refused(control: Control) -> None:
     with pytest.raises(NoSuchBot):
         async for _ in control.follow_events(EventQuery(("nobody",))):
             pass
+
+
+async def test_a_registered_bot_is_read_and_followed_like_one_of_the_folder(control: Control, fleet: Fleet) -> None:
+    """By its name and by a glob, which stands also for bots that come later; each line once, of nobody else."""
+    await fleet.tenants.register("desk-1", ECHO, {}, actor="test")
+    logger = logging.getLogger("workers.test")
+    logger.info("first", extra={"bot_id": "desk-1"})
+    assert [line["text"] for line in await control.logs(LogQuery(("desk-1",)))] == ["first"]
+    seen = []
+    with anyio.fail_after(WAIT_S):
+        async with (
+            aclosing(control.follow_events(EventQuery(("desk-1",)))) as of_one,  # type: ignore[type-var]
+            aclosing(control.follow_events(EventQuery(("desk-*",)))) as of_all,  # type: ignore[type-var]
+            aclosing(control.follow_logs(LogQuery(("desk-*",)))) as lines,  # type: ignore[type-var]
+        ):
+            for stream in (of_one, of_all, lines):
+                seen.append(await anext(stream))
+            await fleet.tenants.register("desk-2", ECHO, {}, actor="test")
+            await fleet.tenants.steer("desk-1", "stop", actor="test")
+            logger.info("second", extra={"bot_id": "alpha"})
+            logger.info("third", extra={"bot_id": "desk-2"})
+            for stream in (of_one, of_all, of_all, lines):
+                seen.append(await anext(stream))
+    told = [line["text"] if "text" in line else f"{line['bot_id']} {line['data']['action']}" for line in seen]
+    assert told == [
+        "desk-1 register", "desk-1 register", "first",
+        "desk-1 stop", "desk-2 register", "desk-1 stop", "third",
+    ]  # fmt: skip
 
 
 async def test_events_are_followed(control: Control, double: Sandbox) -> None:

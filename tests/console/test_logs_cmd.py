@@ -6,11 +6,16 @@ import json
 import signal
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 
 from console.asking import moment
+from console.attach import connect
 from console.errors import BadRequest
+from console.place import find
 from tests.operated import World, begin, finish, read_until
 
 pytestmark = pytest.mark.timeout(60)
@@ -96,6 +101,37 @@ def test_events_follow_over_the_end_of_the_fleet(tmp_path_factory: pytest.TempPa
         assert "error: the " in output
     finally:
         made.end()
+
+
+def test_registered_bots_are_read_with_a_fleet_and_without(tmp_path: Path) -> None:
+    """By name: what was, what comes; once the fleet has ended, what was written down."""
+    made = World(tmp_path)
+    try:
+        made.root.mkdir()
+        made.start()
+        anyio.run(order, made, "/v1/bots", {"bot_id": "desk", "config": {"llm": {"provider": "echo"}}})
+        process = begin(
+            "events", "desk", "-f", "--json", "-C", str(made.root), merged=False, XDG_RUNTIME_DIR=str(made.runtime)
+        )
+        followed = read_until(process, "{")
+        anyio.run(order, made, "/v1/bots/desk/stop", {"actor": "me"})
+        followed += read_until(process, "{")
+        assert [json.loads(line)["data"]["action"] for line in followed] == ["register", "stop"]
+        assert finish(process, signal.SIGINT)[0] == 130
+        assert made.fleet is not None
+        finish(made.fleet)
+        for words in (("desk",), ("desk", "-f"), ("de*",), ()):
+            done = made.cli("events", "--json", "--kind", "OperatorActed", *words)
+            assert (done.stdout.splitlines(), done.returncode) == (followed, 4 if "-f" in words else 0)
+        assert made.cli("logs", "desk").returncode == 0
+    finally:
+        made.end()
+
+
+async def order(world: World, path: str, body: dict[str, Any]) -> None:
+    """Ask the fleet through its socket for something only programs ask for."""
+    remote = await connect(find(world.root, None))
+    await remote._order(path, body)
 
 
 def test_a_moment_is_a_distance_or_a_date() -> None:

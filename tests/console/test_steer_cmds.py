@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import anyio
 import pytest
 
 from console.steering import is_bulk, verdict
-from tests.operated import World, finish
+from store.database import Store
+from tests.operated import World, botdeck, finish
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -142,6 +144,24 @@ def test_moves_without_a_fleet_take_its_lock(tmp_path: Path) -> None:
         assert made.cli("events", "alpha", "--kind", "ReplySent").stdout != ""
     finally:
         made.end()
+
+
+def test_registered_bots_move_without_a_fleet_too(tmp_path: Path) -> None:
+    """What a program registered has neither a file nor a row among the fleet's bots, and is known by its name all the same."""
+    anyio.run(register, tmp_path / "botdeck.db")
+    moved, elsewhere = tmp_path / "moved", ("-C", str(tmp_path))
+    exported = botdeck("bot", "export", "desk", str(moved), *elsewhere)
+    assert (exported.returncode, "1 rows" in exported.stdout) == (0, True)
+    assert botdeck("bot", "export", "dekk", str(moved), *elsewhere).returncode == 4
+    assert botdeck("bot", "remove", "desk", "--yes", *elsewhere).returncode == 0
+    assert botdeck("bot", "remove", "desk", "--yes", *elsewhere).returncode == 4
+    assert botdeck("bot", "import", str(moved), *elsewhere).returncode == 0
+
+
+async def register(database: Path) -> None:
+    """Leave a database in which a bot is registered and has done nothing yet."""
+    async with await Store.open(database, now_ms=1) as store:
+        await store.partition("desk").registrations.add('{"llm": {"provider": "echo"}}', 1)
 
 
 def test_what_counts_as_bulk() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +12,11 @@ import pytest
 from config.errors import ConfigInvalid
 from store.errors import StoreUnavailable
 from tests.waiting import eventually
-from tests.workers.registry_rig import CountedBackend, World, open_world, register, talk
+from tests.workers.registry_rig import CountedBackend, World, register, talk
 from workers.errors import UnknownBot
 from workers.registry import BotRegistry
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with open_world(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def backend() -> CountedBackend:
-    return CountedBackend()
-
-
-@pytest.fixture
-async def registry(world: World, backend: CountedBackend) -> AsyncIterator[BotRegistry]:
-    async with world.registry(backend, cache_ttl=300, max_cache_size=3) as made:
-        yield made
 
 
 # --- registering and asking --------------------------------------------------------------------------------------

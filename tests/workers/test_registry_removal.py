@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio.lowlevel
@@ -15,23 +14,6 @@ from workers.errors import BotClosed, UnknownBot, UnknownVersion
 from workers.registry import BotRegistry, InMemoryBotRegistry, create_memory_registry
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with open_world(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def backend() -> CountedBackend:
-    return CountedBackend()
-
-
-@pytest.fixture
-async def registry(world: World, backend: CountedBackend) -> AsyncIterator[BotRegistry]:
-    async with world.registry(backend, cache_ttl=300, max_cache_size=3) as made:
-        yield made
 
 
 # --- deactivated, removed, restored ------------------------------------------------------------------------------

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
@@ -14,7 +15,7 @@ from console.web.auth import ClientOperator, ClientReader, Principal
 from console.web.errors import ConversationNotFoundError
 from console.web.pages import cursor_of, page, place_of
 from console.web.routes.access import Moment, Number, TheClock, TheTenants, bot_for
-from workers.bot import BotContext
+from workers.bot import Bot, BotContext
 
 router = APIRouter(prefix="/bots/{bot_id}", tags=["conversations"])
 
@@ -24,6 +25,34 @@ Client = Annotated[str, Query(max_length=128)]
 Wanted = Annotated[str | None, Query(max_length=128)]
 Days = Annotated[int, Query(ge=1, le=3660)]
 CONVERSATION = "/conversations/{conversation_id:path}"
+
+
+Deed = Callable[[Bot, BotContext], Awaitable[bool]]
+"""Changes a conversation; returns whether there was something to change."""
+
+
+async def _changing(
+    bot_id: str,
+    conversation_id: str,
+    request: Request,
+    tenants: TheTenants,
+    principal: ClientOperator,
+    client_id: Client = "",
+) -> Callable[[str, Deed], Awaitable[bool]]:
+    """Return what changes the conversation that is asked for, and writes down by which action and who it was."""
+    bot = await bot_for(request, bot_id, principal)
+    context = _context(conversation_id, principal.client(client_id))
+
+    async def change(action: str, deed: Deed) -> bool:
+        changed = await deed(bot, context)
+        if changed:
+            tenants.note(action, bot_id, principal.actor(), f"conversation {conversation_id}")
+        return changed
+
+    return change
+
+
+Change = Annotated[Callable[[str, Deed], Awaitable[bool]], Depends(_changing)]
 
 
 @router.get("/conversations")
@@ -113,37 +142,15 @@ async def conversation(
 
 
 @router.delete(CONVERSATION)
-async def clear(
-    bot_id: str,
-    conversation_id: str,
-    request: Request,
-    tenants: TheTenants,
-    principal: ClientOperator,
-    client_id: Client = "",
-) -> dict[str, Any]:
+async def clear(change: Change) -> dict[str, bool]:
     """Begin a conversation anew: nothing said so far is remembered. It can still be read, for as long as any."""
-    bot = await bot_for(request, bot_id, principal)
-    cleared = await bot.clear_conversation(_context(conversation_id, principal.client(client_id)))
-    if cleared:
-        tenants.note("clear", bot_id, principal.actor(), f"conversation {conversation_id}")
-    return {"cleared": cleared}
+    return {"cleared": await change("clear", Bot.clear_conversation)}
 
 
 @router.post(f"{CONVERSATION}/undo")
-async def undo(
-    bot_id: str,
-    conversation_id: str,
-    request: Request,
-    tenants: TheTenants,
-    principal: ClientOperator,
-    client_id: Client = "",
-) -> dict[str, Any]:
+async def undo(change: Change) -> dict[str, bool]:
     """Take back the last question and its answer."""
-    bot = await bot_for(request, bot_id, principal)
-    undone = await bot.undo_last_turn(_context(conversation_id, principal.client(client_id)))
-    if undone:
-        tenants.note("undo", bot_id, principal.actor(), f"conversation {conversation_id}")
-    return {"undone": undone}
+    return {"undone": await change("undo", Bot.undo_last_turn)}
 
 
 @router.get("/usage")

@@ -6,6 +6,7 @@ With `Accept: text/event-stream` they come as server-sent events, for ever too: 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -13,10 +14,10 @@ from fastapi.responses import StreamingResponse
 
 from console.control import EventQuery, LogQuery
 from console.errors import BadRequest
-from console.tenants import Tenants
+from console.journals import Journals
 from console.thinning import thinned
 from console.web.auth import READ
-from console.web.routes.access import Moment, Number, TheClock, TheControl, TheJournals, TheTenants
+from console.web.routes.access import Moment, Number, TheClock, TheControl, TheJournals
 from console.web.routes.tails import Accept, LastEvent, number_of, sent
 from console.web.stream import SSE, ndjson, sse
 
@@ -29,7 +30,6 @@ Tail = Annotated[int, Query(ge=0, le=100_000)]
 @router.get("/logs", dependencies=[READ])
 async def logs(
     control: TheControl,
-    tenants: TheTenants,
     journals: TheJournals,
     clock: TheClock,
     bots: Words,
@@ -44,16 +44,18 @@ async def logs(
 ) -> StreamingResponse:
     """Return or follow log lines."""
     if SSE in accept:
-        lines = await journals.logs(await _one(tenants, bots), min_level, after=number_of(last_event_id), tail=tail)
+        lines = await journals.logs(await _one(journals, bots), min_level, after=number_of(last_event_id), tail=tail)
         return sse(sent(lines, "log"), clock)
     query = LogQuery(tuple(bots), tail, since, min_level, pattern, before)
-    return ndjson(control.follow_logs(query) if follow else _each(await control.logs(query)), clock)
+    if not follow:
+        return ndjson(_each(await control.logs(query)), clock)
+    await control.logs(replace(query, tail=0))  # what is refused has a status of its own: a stream could but break off
+    return ndjson(control.follow_logs(query), clock)
 
 
 @router.get("/events", dependencies=[READ])
 async def events(
     control: TheControl,
-    tenants: TheTenants,
     journals: TheJournals,
     clock: TheClock,
     bots: Words,
@@ -67,10 +69,15 @@ async def events(
 ) -> StreamingResponse:
     """Return or follow events."""
     if SSE in accept:
-        lines = await journals.events(await _one(tenants, bots), kinds, after=number_of(last_event_id), tail=tail)
+        lines = await journals.events(await _one(journals, bots), kinds, after=number_of(last_event_id), tail=tail)
         return sse(sent(lines, "event"), clock)
     query = EventQuery(tuple(bots), tail, since, tuple(kinds), before)
-    return ndjson(control.follow_events(query) if follow else _each(await control.events(query)), clock)
+    if not follow:
+        return ndjson(_each(await control.events(query)), clock)
+    await control.events(
+        replace(query, tail=0)
+    )  # what is refused has a status of its own: a stream could but break off
+    return ndjson(control.follow_events(query), clock)
 
 
 @router.get("/feed", dependencies=[READ])
@@ -79,11 +86,14 @@ async def feed(control: TheControl, clock: TheClock, thin: bool = False) -> Stre
     return ndjson(thinned(control.feed()) if thin else control.feed(), clock)
 
 
-async def _one(tenants: Tenants, bots: list[str]) -> str:
-    """Return the bot whose lines are to be streamed, "" for all. Raises NoSuchBot, BadRequest for some of them."""
-    if len(bots) > 1:
+async def _one(journals: Journals, bots: list[str]) -> str:
+    """Return the bot whose lines are to be streamed, "" for all. Raises NoSuchBot, BadRequest for several of them."""
+    if not bots:
+        return ""
+    named = await journals.kept.named(bots)
+    if len(named) != 1:
         raise BadRequest("a stream of events is of one bot, or of all", "name one, or none")
-    return await tenants.journaled(bots[0]) if bots else ""
+    return named[0]
 
 
 async def _each(lines: Iterable[Any]) -> AsyncIterator[Any]:
