@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -20,11 +20,16 @@ AT_ONCE: Final = 10
 TIMEOUT_S: Final = 15
 
 
-async def identify_all(configs: Mapping[str, BotConfig]) -> dict[str, Identity | FleetError]:
-    """Return bot_id → identity, or the error that says why there is none. Never raises a ChannelError."""
+async def identify_all(
+    configs: Mapping[str, BotConfig], clean: Callable[[str], str] | None = None
+) -> dict[str, Identity | FleetError]:
+    """Return bot_id → identity, or the error that says why there is none. Never raises a ChannelError.
+
+    clean takes secrets out of what servers say, beside the bot's own token.
+    """
     from workers.http import Http
 
-    http = Http()
+    http = Http() if clean is None else Http(clean=clean)
     limiter = anyio.CapacityLimiter(AT_ONCE)
     answers: dict[str, Identity | FleetError] = {}
 

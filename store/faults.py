@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,9 @@ _OUTSIDE: Final = frozenset(
 FULL_HINT: Final = "free some disk space; the fleet goes on by itself"
 OUTSIDE_HINT: Final = "check the file, its folder and its device; the fleet goes on by itself"
 DOUBTFUL_HINT: Final = "check the device and the system's log; the file is checked, then the fleet goes on by itself"
+LIMIT_HINT: Final = (
+    "raise it for the process (prlimit --fsize, LimitFSIZE=); the file is checked, then the fleet goes on by itself"
+)
 DAMAGED_HINT: Final = (
     "stop the fleet, move the file with its -wal and -shm away, restore a copy made by `botdeck backup`"
 )
@@ -40,6 +44,23 @@ def _named(error: sqlite3.Error) -> str:
     return f"{error} ({getattr(error, 'sqlite_errorname', 'SQLITE_IOERR')})"
 
 
+def _limit_met(path: Path) -> int:
+    """Return the limit on the size of files that the database or its log has filled up; 0 when none has.
+
+    SQLite calls it an I/O error, and does not say which.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    sizes = map(_size_bytes, (path, path.with_name(f"{path.name}-wal")))
+    return limit if limit != resource.RLIM_INFINITY and max(sizes) >= limit else 0
+
+
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def fault_of(error: sqlite3.Error, path: Path) -> StoreError | None:
     """Return the StoreError a refusal amounts to; None when it is a mistake in what was asked (a constraint, SQL)."""
     code = code_of(error)
@@ -48,6 +69,8 @@ def fault_of(error: sqlite3.Error, path: Path) -> StoreError | None:
     if code in _CORRUPT:
         return StoreCorrupt(f"{path} is damaged: {error}", DAMAGED_HINT)
     if code == sqlite3.SQLITE_IOERR:
+        if limit := _limit_met(path):
+            return StoreDoubtful(f"{path} has met a limit on the size of files, {limit:,} bytes", LIMIT_HINT)
         return StoreDoubtful(f"the device of {path} fails: {_named(error)}", DOUBTFUL_HINT)
     if code in _OUTSIDE:
         return StoreUnavailable(f"cannot use {path}: {error}", OUTSIDE_HINT)

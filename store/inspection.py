@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from config.vocabulary import FLEET
-from store.errors import StoreCorrupt, StoreError
+from store.errors import StoreCorrupt, StoreError, StoreOpenError
 from store.faults import DAMAGED_HINT
 from store.lineage import refuse_foreign_log
 from store.opening import find_damage
@@ -26,15 +26,18 @@ FIRST_BYTES: Final = 64 * 1024 * 1024
 def first_look(path: Path) -> bool:
     """Check a small file that its last process did not close. Blocks; writes nothing.
 
-    Returns whether it was found whole: False for a file that was closed, is large, or cannot be read, of which its
-    opening tells. A file with a log beside it was not closed, whatever it says. Raises StoreCorrupt, StoreOpenError.
+    Returns whether it was found whole: False for a file that was closed or is large. A file with a log beside it was not
+    closed, whatever it says. Raises StoreCorrupt; StoreOpenError when it cannot be looked at.
     """
     if not path.exists():
         return False
     refuse_foreign_log(path)
     if _size_bytes(path) > FIRST_BYTES or not (_log_bytes(path) or _left_open(path)):
         return False
-    found = find_damage(path, thorough=False)
+    try:
+        found = find_damage(path, thorough=False)
+    except StoreError as fault:  # no fleet runs yet: nothing of what its hint says of one goes on
+        raise StoreOpenError(fault.message, fault.hint.partition(";")[0]) from fault
     if found:
         raise corrupt(path, found)
     return True

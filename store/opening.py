@@ -51,6 +51,8 @@ def cannot_open(path: Path, error: Exception) -> StoreOpenError:
     code = code_of(error) if isinstance(error, sqlite3.Error) else 0
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
         return StoreOpenError(f"{path} is not a database, or damaged: {error}", DAMAGED_HINT)
+    if code == sqlite3.SQLITE_CANTOPEN and (unreadable := lineage.other_format(path)):
+        return unreadable
     if code == sqlite3.SQLITE_FULL:
         return StoreOpenError(f"no room left to open the database {path}", FULL_HINT.split(";", maxsplit=1)[0])
     if code == sqlite3.SQLITE_READONLY:

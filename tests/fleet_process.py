@@ -76,6 +76,16 @@ class FleetProcess:
                     return
         raise AssertionError("the fleet ended before it was ready:\n" + "\n".join(self.lines))
 
+    async def printed(self, text: str) -> None:
+        """Wait until a line that holds a text has been printed."""
+        if any(text in line for line in self.lines):
+            return
+        with anyio.fail_after(30):
+            async for line in self._output():
+                if text in line:
+                    return
+        raise AssertionError(f"the fleet ended without {text!r}:\n" + "\n".join(self.lines))
+
     async def _output(self) -> AsyncIterator[str]:
         assert self.process is not None
         assert self.process.stdout is not None

@@ -104,10 +104,12 @@ def _folder(snapshot: Snapshot) -> Iterator[Finding]:
     import shutil
 
     from store.errors import StoreError
+    from store.lineage import refuse_foreign_log
     from store.suitable import refuse_special
 
     try:
         refuse_special(snapshot.database)
+        refuse_foreign_log(snapshot.database)
     except StoreError as error:
         yield Finding("database", "failure", error.message, error.hint)
         return
@@ -161,9 +163,10 @@ def _tokens(snapshot: Snapshot) -> Iterator[Finding]:
 
     from config.errors import FleetError
     from console.identify import identify_all
+    from workers.redaction import Redactor
 
     bots = {b: s.config for b, s in snapshot.bots.items() if s.config.channel == "telegram" and s.config.enabled}
-    for bot_id, answer in sorted(anyio.run(identify_all, bots).items()):
+    for bot_id, answer in sorted(anyio.run(identify_all, bots, Redactor(snapshot.secrets).clean).items()):
         if isinstance(answer, FleetError):
             yield Finding(f"token of {bot_id}", "failure", answer.message)
         else:

@@ -1,4 +1,7 @@
-"""Storage at full length: `python -m tests.storage power` cuts the power everywhere, `… large` fills gigabytes."""
+"""Storage at full length: `python -m tests.storage power` cuts the power everywhere, `… large` fills gigabytes.
+
+Both end with 1 when something does not hold.
+"""
 
 from __future__ import annotations
 
@@ -71,8 +74,7 @@ def main() -> int:
     jobs.CHECKPOINT_JOBS = 40 if asked.what == "power" else jobs.CHECKPOINT_JOBS  # type: ignore[misc]
     with tempfile.TemporaryDirectory(dir=asked.folder) as name:
         if asked.what == "large":
-            asyncio.run(large.run(Path(name), asked.scale))
-            return 0
+            return asyncio.run(large.run(Path(name), asked.scale))
         if reason := vfs.missing():
             print(reason)
             return 1

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import errno
+import inspect
 import json
+import resource
+import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from config.vocabulary import FLEET
 from console.headless import summary
 from console.runtime import Fleet, open_fleet
 from console.sandbox.bots import SandboxBot
 from console.sandbox.server import Sandbox
 from store.database import Store
 from store.errors import StoreDoubtful
-from tests.fleet_process import write_bot
+from tests.fleet_process import FleetProcess, fleet_process, write_bot
 from tests.storage import vfs
 from tests.storage.disk import Disk
 from tests.store.filling import NOW_MS, converse, query
 from tests.store.test_storage_faults import mount, small_disk
 from tests.waiting import eventually
+from workers import housekeeping
+from workers.clock import ManualClock
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
 
@@ -29,7 +34,11 @@ __all__ = ["small_disk"]
 
 BOTS = ("anna", "bert", "carl")
 CHATS = (501, 502)
+DAY_S = 86_400.0
 Switch = Callable[[], object]
+"""What begins or ends a trouble; awaited where it can be."""
+HELD_UP = "the database takes no writes, the bots wait"
+OVER = "the database takes writes again"
 
 
 @pytest.fixture(autouse=True)
@@ -48,9 +57,10 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 class World:
     """A fleet of three bots and the people who write to them, each message with a number."""
 
-    def __init__(self, root: Path, sandbox: Sandbox) -> None:
+    def __init__(self, root: Path, sandbox: Sandbox, database: str = "botdeck.db") -> None:
         self.root = root
-        self.path = root / "botdeck.db"
+        self.path = root / database
+        (root / "fleet.toml").write_text(f'[fleet]\ndatabase = "{database}"\n')
         self.bots: list[SandboxBot] = []
         for bot_id in BOTS:
             self.bots.append(sandbox.add_bot())
@@ -87,34 +97,52 @@ async def held_up(fleet: Fleet, world: World) -> None:
     await eventually(lambda: fleet.store.fault is not None)
     assert (await fleet.control.status())["fleet"]["store_fault"]
     assert "the database takes no writes" in summary(fleet)
+    await nobody_polls(world)
+
+
+async def nobody_polls(world: World) -> None:
+    """What is said now stays with the server."""
     await eventually(lambda: not any(bot.polled for bot in world.bots), within_s=20)
     world.say(2)
     assert all(bot.pending >= 2 * len(CHATS) for bot in world.bots)
     assert not world.answered()
 
 
-async def through(world: World, begin: Switch, end: Switch, *, provoke: int = 1, filler: str = "") -> list[str]:
-    """Run a fleet through a trouble; return what the operator was told of the database, as logged."""
+async def through(world: World, begin: Switch, end: Switch, *, provoke: int = 1, filler: str = "") -> str:
+    """Run a fleet through a trouble; return the one sentence that told the operator of it."""
     async with open_fleet(world.root, serve=False) as fleet:
         world.say(2)
         await eventually(world.answered)
-        begin()
+        await switched(begin)
         world.say(provoke, filler=filler)
         await held_up(fleet, world)
-        end()
+        await switched(end)
         await eventually(world.answered, within_s=20)
         assert fleet.store.fault is None
         world.say(1)
         await eventually(world.answered)
         await eventually(lambda: fleet.store.pending == 0)
-        await fleet.flush_logs()
-        await fleet.journal.flush()
-        rows = await fleet.store.partition(FLEET).logs.tail(500, min_level=30)
+        told = await told_of(fleet)
         events = await fleet.store.tail_events(50, kinds=("StoreFaulted", "StoreRecovered"))
         assert [event.kind for event in events] == ["StoreFaulted", "StoreRecovered"]
         assert json.loads(events[0].data)["error"]
     world.check()
-    return [row.text for row in rows if "database" in row.text or "written" in row.text]
+    assert [text.partition(":")[0].partition(" after")[0] for text in told] == [HELD_UP, OVER]
+    return told[0]
+
+
+async def switched(switch: Switch) -> None:
+    """Begin or end a trouble."""
+    done = switch()
+    if inspect.isawaitable(done):
+        await done
+
+
+async def told_of(fleet: Fleet) -> list[str]:
+    """Return every line the operator was shown as a warning or worse, of the fleet and of its bots."""
+    await fleet.flush_logs()
+    await fleet.journal.flush()
+    return [row.text for row in await fleet.store.tail_logs(500, min_level=30)]
 
 
 @pytest.mark.parametrize(
@@ -128,14 +156,10 @@ async def through(world: World, begin: Switch, end: Switch, *, provoke: int = 1,
 async def test_a_device_that_fails_holds_the_fleet_up_and_loses_nothing(
     folder: Path, sandbox: Sandbox, what: str, name: str, code: int
 ) -> None:
-    """EIO on a sync or a write, EROFS (the same to SQLite) and ENOSPC: told once, over by itself, each answered once."""
+    """EIO on a sync or a write, and ENOSPC: told once, over by itself, each answered once."""
     disk = Disk(folder)
     with disk.watched():
-        told = await through(World(folder, sandbox), lambda: disk.strike(what, name, code, times=None), disk.heal)
-    assert [text.partition(":")[0].partition(" after")[0] for text in told] == [
-        "the database takes no writes, the bots wait",
-        "the database takes writes again",
-    ]
+        await through(World(folder, sandbox), lambda: disk.strike(what, name, code, times=None), disk.heal)
 
 
 async def test_a_full_disk_holds_the_fleet_up(small_disk: Path, sandbox: Sandbox) -> None:
@@ -147,22 +171,80 @@ async def test_a_full_disk_holds_the_fleet_up(small_disk: Path, sandbox: Sandbox
         subprocess.run(["dd", "if=/dev/zero", f"of={ballast}", "bs=4k"], capture_output=True, check=False)
 
     told = await through(World(small_disk, sandbox), fill, ballast.unlink, provoke=20, filler=" " + "x" * 3000)
-    assert len(told) == 2
-    assert "no room left" in told[0]
+    assert "no room left" in told
 
 
-@pytest.mark.parametrize("name", ["botdeck.db", "botdeck.db-wal"])
-async def test_a_file_taken_away_from_an_idle_fleet_is_noticed(tmp_path: Path, sandbox: Sandbox, name: str) -> None:
-    """Nobody writes, and still it is told at once; put back, the fleet goes on."""
-    file = tmp_path / name
-    told = await through(
-        World(tmp_path, sandbox),
-        lambda: file.rename(tmp_path / "aside"),
-        lambda: (tmp_path / "aside").rename(file),
-        provoke=0,
-    )
-    assert len(told) == 2
-    assert f"{file} was deleted or replaced" in told[0]
+@pytest.mark.parametrize(("name", "replaced"), [("botdeck.db", False), ("botdeck.db-wal", False), ("botdeck.db", True)])
+async def test_a_file_taken_away_from_an_idle_fleet_is_noticed(
+    tmp_path: Path, sandbox: Sandbox, name: str, replaced: bool
+) -> None:
+    """Nobody writes, and still it is told at once, also with a copy in its place; put back, the fleet goes on."""
+    file, aside = tmp_path / name, tmp_path / "aside"
+
+    def take_away() -> None:
+        file.rename(aside)
+        if replaced:
+            shutil.copy(aside, file)
+
+    told = await through(World(tmp_path, sandbox), take_away, lambda: aside.rename(file), provoke=0)
+    assert f"{file} was deleted or replaced" in told
+
+
+async def test_a_limit_on_the_size_of_files_holds_a_fleet_up(tmp_path: Path, sandbox: Sandbox) -> None:
+    """RLIMIT_FSIZE set on a process that runs neither kills it nor loses a message; it prints so once, and once the end."""
+    world = World(tmp_path, sandbox)
+    async with fleet_process(tmp_path) as fleet:
+        await fleet.started()
+        world.say(2)
+        await eventually(world.answered)
+        limit_files(fleet, 65_536)
+        world.say(1)
+        await fleet.printed(HELD_UP)
+        await nobody_polls(world)
+        limit_files(fleet, resource.RLIM_INFINITY)
+        await eventually(world.answered)
+        world.say(1)
+        await eventually(world.answered)
+        assert await fleet.end() == 0
+    world.check()
+    told = [line for line in fleet.lines if " info " not in line and not line.startswith("ready")]
+    assert [text in line for text, line in zip((HELD_UP, OVER), told, strict=True)] == [True, True], fleet.lines
+    assert f"{world.path} has met a limit on the size of files, 65,536 bytes" in told[0]
+
+
+def limit_files(fleet: FleetProcess, size: int) -> None:
+    """Let no file of a process that runs grow beyond a size."""
+    _, hard = resource.prlimit(fleet.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(fleet.pid, resource.RLIMIT_FSIZE, (size, hard))
+
+
+async def test_a_clock_a_day_off_costs_nobody_an_answer(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ahead and behind, each message is answered once and none counts as too old; nothing is deleted; told once each time."""
+    monkeypatch.setattr(housekeeping, "TRIM_S", 0.5)
+    monkeypatch.setattr(housekeeping, "WALK_S", 0.5)
+    world, clock = World(tmp_path, sandbox), ManualClock(sandbox.clock.now())
+    (tmp_path / "fleet.toml").write_text("[retention]\nevents_days = 1\n")
+
+    async def answered() -> bool:
+        await clock.advance(0.2)
+        return world.answered()
+
+    async with open_fleet(world.root, clock=clock, serve=False) as fleet:
+        await fleet.journal.flush()
+        written = await fleet.store.tail_events(500)
+        assert written
+        for jump, times_told in ((0, 0), (DAY_S, 1), (-DAY_S, 1), (-DAY_S, 1), (DAY_S, 1), (DAY_S, 2)):
+            clock.jump(jump * 1.1)
+            for _ in range(2):
+                world.say(1)
+                await eventually(answered)
+                await clock.advance(5 * housekeeping.WALK_S)
+            told = await told_of(fleet)
+            assert [text[:33] for text in told] == ["the clock is 1.1 days ahead of wh"] * times_told, told
+            assert (await fleet.store.tail_events(500))[: len(written)] == written
+    world.check()
 
 
 async def test_a_damaged_page_stops_the_fleet_until_it_is_restored(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -233,3 +315,26 @@ async def test_a_file_system_that_went_read_only_can_be_mended_under_the_store(i
     assert len(await store.partition("a").messages.tail("acme", "7", 99)) == 20
     assert await store.integrity_check() == []
     await store.close()
+
+
+async def test_a_fleet_waits_while_its_file_system_is_read_only(
+    image: tuple[str, Path], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EROFS as the kernel gives it, until the device was checked and mounted again: the file is let go of meanwhile."""
+    device, folder = image
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/")  # no socket is made, yet its path must not be too long for one
+    (folder / "botdeck.db.lock").symlink_to(folder.parent / "lock")  # held as long as a fleet runs
+
+    def begin() -> None:
+        assert mount("-o", "remount,abort", folder).returncode == 0
+        with pytest.raises(OSError, match="x") as caught:
+            (folder / "x").touch()
+        assert caught.value.errno == errno.EROFS
+
+    async def end() -> None:
+        await eventually(lambda: subprocess.run(["umount", folder], capture_output=True, check=False).returncode == 0)
+        assert subprocess.run(["e2fsck", "-p", "-f", device], capture_output=True, check=False).returncode < 4
+        assert mount(device, folder).returncode == 0
+
+    told = await through(World(folder.parent, sandbox, "mounted/botdeck.db"), begin, end)
+    assert f"the device of {folder / 'botdeck.db'} fails" in told

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
+import struct
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,8 @@ from store import opening
 from store.database import Store
 from store.errors import StoreDoubtful, StoreError, StoreOpenError
 from store.inspection import first_look
+from store.reader import address
+from tests.operated import botdeck
 from tests.storage import vfs
 from tests.storage.disk import Disk, nothing, restore
 from tests.storage.power import Acknowledged, judge
@@ -131,6 +136,68 @@ async def test_the_log_of_another_database_is_never_played(tmp_path: Path, mine:
         path.with_name(f"botdeck.db{suffix}").unlink()
     async with await Store.open(path, now_ms=NOW_MS) as store:
         assert query(store.path, "SELECT bot_id, turns FROM bots WHERE turns > 0") == [("mine", mine)]
+
+
+def header(version: int, order: str, rest: bytes) -> bytes:
+    """Return the header of a log of a version, rest being what follows its version: right in all it says."""
+    begun = struct.pack(">2I", 0x377F0682 | (order == ">"), version) + rest[:16]
+    one = two = 0
+    for first, second in struct.iter_unpack(f"{order}2I", begun):
+        one = (one + first + two) % 2**32
+        two = (two + second + one) % 2**32
+    return begun + struct.pack(">2I", one, two)
+
+
+@pytest.mark.parametrize(("version", "order"), [(3_007_001, "<"), (3_006_999, ">"), (3_021_000, "<")])
+async def test_a_log_of_another_version_is_refused_as_one(tmp_path: Path, version: int, order: str) -> None:
+    """Every command says who wrote it and what to do; no byte of it or of its file changes, and nothing in it is lost."""
+    made, path = tmp_path / "made.db", tmp_path / "fleet" / "botdeck.db"
+    path.parent.mkdir()
+    (path.parent / "fleet.toml").write_text("")
+    await leave(made, path)
+    log = path.with_name("botdeck.db-wal")
+    true = log.read_bytes()
+    assert header(3_007_000, "<", true[8:]) == true[:32]
+    log.write_bytes(header(version, order, true[8:]) + true[32:])
+    before = path.read_bytes(), log.read_bytes()
+    with (
+        closing(sqlite3.connect(address(path), uri=True)) as connection,
+        pytest.raises(sqlite3.OperationalError, match="unable to open"),
+    ):
+        connection.execute("SELECT 1 FROM sqlite_schema")
+    for look in (first_look, lambda path: opening.open_for_writing(path, NOW_MS, "full"), opening.check_readable):
+        with pytest.raises(StoreOpenError, match=f"written by another version of SQLite .*{version}"):
+            look(path)
+    for command in ("run --no-ui", "doctor --no-network", "status"):
+        said = botdeck(*command.split(), "-C", str(path.parent))
+        assert said.returncode == 1
+        assert (said.stdout + said.stderr).count(f"{log} was written by another version of SQLite") == 1
+        assert (said.stdout + said.stderr).count("open botdeck.db once with that version") == 1
+        assert "by itself" not in said.stdout + said.stderr
+    assert (path.read_bytes(), log.read_bytes()) == before
+    log.write_bytes(true)
+    async with await Store.open(path, now_ms=NOW_MS) as store:
+        assert query(store.path, "SELECT turns FROM bots") == [(TURNS,)]
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "code"),
+    [("open", "-wal", vfs.CANNOT_OPEN), ("read", ".db", vfs.IO_READ), ("read", "-wal", vfs.IO_READ)],
+)
+async def test_a_file_that_cannot_be_looked_at_is_no_fleet_that_waits(
+    folder: Path, what: str, name: str, code: int
+) -> None:
+    """Before anything runs there is nothing that could go on by itself: one error, and what to look after."""
+    path = folder / "botdeck.db"
+    await leave(folder.parent / "made.db", path)
+    disk = Disk(folder)
+    with disk.watched():
+        disk.strike(what, name, code, times=None)
+        with pytest.raises(StoreOpenError) as caught:
+            first_look(path)
+    assert str(path) in caught.value.message
+    assert caught.value.hint.startswith("check ")
+    assert "by itself" not in caught.value.hint
 
 
 async def test_a_log_left_beside_a_copy_put_in_the_place_of_its_file_is_not_played(tmp_path: Path) -> None:

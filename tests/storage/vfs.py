@@ -207,3 +207,4 @@ IO_SYNC: Final = 10 | 4 << 8
 IO_TRUNCATE: Final = 10 | 6 << 8
 FULL: Final = 13
 READ_ONLY: Final = 8
+CANNOT_OPEN: Final = 14

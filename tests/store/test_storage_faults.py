@@ -123,6 +123,7 @@ async def main():
     assert await store.probe(NOW_MS)
     await waiting
     await store.close()
+    assert "a limit on the size of files, 1,000,000 bytes" in error.message, error
     print(type(error).__name__, done)
 
 asyncio.run(main())

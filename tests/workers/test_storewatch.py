@@ -99,7 +99,8 @@ async def test_a_fault_that_comes_back_at_once_is_told_of_less_and_less(
             hidden.rename(store.path)
             began = clock.monotonic()
             while len(told(caplog)) < 2 * (round_ + 1):
-                await clock.advance(0.5)
+                if clock.waiting:  # a try that is under way takes no time held in hand
+                    await clock.advance(0.5)
                 await anyio.to_thread.run_sync(lambda: None)
             waits.append(clock.monotonic() - began)
     assert max(waits[:2]) < 5
@@ -146,15 +147,19 @@ async def test_retention_waits_out_a_jump_and_survives_a_restart_within_it(
     def keeper() -> Housekeeper:
         return Housekeeper(store, clock, lambda: RetentionSection(usage_days=2))
 
+    async def stays(times_told: int) -> None:
+        """Let the keeper walk several times; it has told of the jump once by then."""
+        for _ in range(3):
+            await clock.advance(housekeeping.WALK_S)
+            await eventually(lambda: caplog.text.count("nothing is deleted for its age") == times_told)
+        assert query(store.path, rows) == [(1,)]
+
     async with running(keeper().run):
         await eventually(lambda: query(store.path, "SELECT count(*) FROM meta WHERE key = 'believed'") == [(1,)])
         clock.jump(3650 * DAY_S)
-        await clock.advance(2 * housekeeping.WALK_S)
-        assert query(store.path, rows) == [(1,)]
+        await stays(1)
     async with running(keeper().run):
-        await clock.advance(2 * housekeeping.WALK_S)
-        assert query(store.path, rows) == [(1,)]
-        assert "nothing is deleted for its age" in caplog.text
+        await stays(2)
         clock.jump(-3650 * DAY_S)
         await clock.advance(3 * DAY_S)
 
