@@ -110,6 +110,9 @@ class Realised:
         if made is None:
             return None
         self._keep(made)
+        scheme, _, credentials = made.partition(" ")
+        if scheme.isalpha() and credentials.strip().isprintable():
+            self._keep(credentials.strip())  # "Bearer …": who quotes it leaves the first word out
         return Secret(made)
 
     def _from_file(self, name: str, path: KeyPath) -> str | None:

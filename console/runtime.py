@@ -93,7 +93,7 @@ class Fleet:
         self.engine = services.engine
         self.prices = services.prices
         self.logbook = logbook
-        self.journal = EventJournal(self.bus, self.store, self.clock, logbook.redactor.clean)
+        self.journal = EventJournal(self.bus, self.store, self.clock)
         self.pool = Pool(services, clean=logbook.redactor.clean)
         self.reloader = Reloader(
             loader, snapshot, apply=self.pool.apply, prepare=self.prepare, bus=self.bus, clock=self.clock

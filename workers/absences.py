@@ -44,7 +44,7 @@ class Absences:
         self._known: dict[str, _Absence] = {}
 
     def away(self, bot_id: str, reason: str) -> None:
-        """Note that no model of a bot can be reached. reason holds no secret."""
+        """Note that no model of a bot can be reached."""
         known, now = self._known.get(bot_id), self._clock.monotonic()
         if known is None:
             known = self._known[bot_id] = _Absence(now)

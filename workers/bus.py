@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, replace
+from typing import Any, Final
 
 import anyio
 
-from store.events import Event
+from store.events import KINDS, Event
+from workers.redaction import by_shape
+
+_TEXTS: Final = {
+    kind: tuple(f.name for f in fields(kind) if f.name != "bot_id" and "str" in str(f.type)) for kind in KINDS.values()
+}
+"""What of each kind of event is text: nothing of the two that every message makes."""
 
 
 class Subscription:
@@ -70,15 +78,22 @@ class Subscription:
 
 
 class Bus:
-    """Delivers each published event to every subscription. Publishing never blocks and never fails."""
+    """Delivers each published event to every subscription. Publishing never blocks and never fails.
 
-    __slots__ = ("_subscriptions",)
+    clean takes secrets out of what events say, before anybody hears it.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_clean", "_subscriptions")
+
+    def __init__(self, clean: Callable[[str], str] = by_shape) -> None:
+        self._clean = clean
         self._subscriptions: tuple[Subscription, ...] = ()
 
     def publish(self, event: Event) -> None:
         """Hand an event to everybody who listens."""
+        texts = _TEXTS[type(event)]
+        if texts:
+            event = self._cleaned(event, texts)
         for subscription in self._subscriptions:
             subscription.push(event)
 
@@ -91,3 +106,14 @@ class Bus:
             yield subscription
         finally:
             self._subscriptions = tuple(s for s in self._subscriptions if s is not subscription)
+
+    def _cleaned(self, event: Event, texts: tuple[str, ...]) -> Event:
+        """Return an event without secrets, which is nearly always the same one."""
+        said = {name: getattr(event, name) for name in texts}
+        cleaned = {name: self._without(value) for name, value in said.items()}
+        return event if cleaned == said else replace(event, **cleaned)
+
+    def _without(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._clean(value)
+        return tuple(map(self._without, value)) if isinstance(value, tuple) else value

@@ -7,15 +7,20 @@ from typing import Any, NamedTuple
 
 from config.vocabulary import Condition
 from workers.clock import Clock
+from workers.redaction import by_shape
 
 
 class ConditionState(NamedTuple):
-    """One condition. status None = not known; since is Unix seconds and moves only with the status."""
+    """One condition. status None = not known; since is Unix seconds and moves only with the status.
+
+    reason and message hold no secrets; given is what they were cleaned from, to tell a new text from a known one.
+    """
 
     status: bool | None
     reason: str
     message: str
     since: float
+    given: tuple[str, str]
 
 
 def _ignore() -> None:
@@ -29,12 +34,16 @@ def _shown(state: ConditionState) -> dict[str, Any]:
 class Conditions:
     """The conditions of one bot; what was never set is not known.
 
-    on_change is called after each change of a status, a reason or a message; it must not wait or raise.
+    on_change is called after each change of a status, a reason or a message; it must not wait or raise. clean takes
+    secrets out of reasons and messages: servers quote what they were sent, and conditions are shown and stored.
     """
 
-    __slots__ = ("_clock", "_on_change", "_shown", "_states")
+    __slots__ = ("_clean", "_clock", "_on_change", "_shown", "_states")
 
-    def __init__(self, clock: Clock, on_change: Callable[[], None] = _ignore) -> None:
+    def __init__(
+        self, clock: Clock, on_change: Callable[[], None] = _ignore, clean: Callable[[str], str] = by_shape
+    ) -> None:
+        self._clean = clean
         self._clock = clock
         self._on_change = on_change
         self._states: dict[Condition, ConditionState] = {}
@@ -42,14 +51,15 @@ class Conditions:
 
     def set(self, condition: Condition, status: bool | None, reason: str = "", message: str = "") -> bool:
         """Note a condition; tell whether its status changed. Setting what is known already costs next to nothing."""
-        known = self._states.get(condition)
+        known, given = self._states.get(condition), (reason, message)
         if known is None or known.status is not status:
             changed, since = True, self._clock.now()
-        elif known.reason == reason and known.message == message:
+        elif known.given == given:
             return False
         else:
             changed, since = False, known.since
-        self._states[condition] = state = ConditionState(status, reason, message, since)
+        state = ConditionState(status, self._clean(reason), self._clean(message), since, given)
+        self._states[condition] = state
         # One of them changes far more often than the set of them does.
         self._shown = {**self._shown, condition.value: _shown(state)} if self._shown and known else None
         self._on_change()

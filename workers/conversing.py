@@ -52,9 +52,9 @@ class Conversing:
         return None
 
     async def _ask(self, turn: Turn) -> Answer:
-        shift, services, preview = self._shift, self._shift.services, self._preview(turn)
-        services.prices.warm(turn.spec.config.llm.provider)
-        question = question_of(turn.spec, turn.incoming)
+        shift, services = self._shift, self._shift.services
+        await services.prepare(turn.spec.config.llm)
+        preview, question = self._preview(turn), question_of(turn.spec, turn.incoming)
         underway = self._typist.begin(turn.update_id, turn.incoming.lane, question.client_id, preview)
         try:
             # A store that cannot be read is met before the model is asked, so asking again costs nothing twice.
@@ -85,7 +85,7 @@ class Conversing:
         if status:
             absences.answered(shift.bot_id)
         else:
-            absences.away(shift.bot_id, shift.services.redact(reason))
+            absences.away(shift.bot_id, reason)
         shift.conditions.set(condition, status, reason)
 
 

@@ -75,7 +75,7 @@ class Exchange:
     async def answer(self, listener: Listener | None = None, hears: Hearer | None = None) -> Answer:
         """Return the model's answer; hears is told of the tools called. Raises TurnFailedError, StoreError. Cancelling is safe."""
         services = self._services
-        services.prices.warm(self.spec.config.llm.provider)
+        await services.prepare(self.spec.config.llm)
         async with self._desk.at_once:
             answer = await self._ask(listener, hears)
         if answer.completion is None:
@@ -150,7 +150,6 @@ class Exchange:
 
     def _fail(self, error: str, *, away: bool = False) -> NoReturn:
         services, bot_id = self._services, self.spec.bot_id
-        error = services.redact(error)
         services.metrics.count(bot_id, "messages")
         services.metrics.count(bot_id, "errors")
         if away:

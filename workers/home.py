@@ -92,7 +92,7 @@ async def _open(database: Path | None, clock: Clock) -> AsyncIterator[Services]:
 async def _kept(services: Services) -> AsyncIterator[None]:
     """Keep the database in order for the length of the block: what a fleet does beside its bots."""
     store, clock = services.store, services.clock
-    journal = EventJournal(services.bus, store, clock, services.redact)
+    journal = EventJournal(services.bus, store, clock)
     retention = RetentionSection()
     parts: dict[str, Callable[[], Awaitable[None]]] = {
         "journal": journal.run,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from yarl import URL
 from workers.errors import ChannelUnreachable
 from workers.names import Names
 from workers.places import OneByOne
+from workers.redaction import by_shape
 
 CONNECT_TIMEOUT_S: Final = 10.0
 """For the name, the connection and its TLS together."""
@@ -59,12 +61,20 @@ class Http:
 
     tls: a context of one's own, or None for aiohttp's verifying one, which exists once per process already (another
     would cost 54 ms of blocked loop and 1.7 MB). rest_s: for how long a connection may rest. Belongs to one event loop.
-    Uses neither cookies nor the environment's proxies.
+    Uses neither cookies nor the environment's proxies. clean takes secrets out of a text.
     """
 
-    __slots__ = ("_closed", "_names", "_rest_s", "_session", "_tls", "large")
+    __slots__ = ("_closed", "_names", "_rest_s", "_session", "_tls", "clean", "large")
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None, rest_s: float = REST_S) -> None:
+    def __init__(
+        self,
+        *,
+        tls: ssl.SSLContext | None = None,
+        rest_s: float = REST_S,
+        clean: Callable[[str], str] = by_shape,
+    ) -> None:
+        self.clean = clean
+        """For what a server says, before it is cut: it may quote anything it was sent, and half a secret is one too."""
         self._tls: ssl.SSLContext | bool = True if tls is None else tls
         self._rest_s = rest_s
         self._session: aiohttp.ClientSession | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, Final
 
@@ -16,7 +15,6 @@ from store.journal import NewEvent
 from workers.bus import Bus
 from workers.clock import Clock
 from workers.finishing import finished
-from workers.redaction import Redactor
 
 INTERVAL_S: Final = 0.25
 BATCH: Final = 500
@@ -25,7 +23,6 @@ LONGEST_TEXT: Final = 2000
 LONGEST_LIST: Final = 50
 """Characters and entries of one datum: an event is a fact in a line, whoever said more in it said it in the log."""
 
-Redact = Callable[[str], str]
 _encode: Final = json.JSONEncoder(default=str).encode
 
 
@@ -37,33 +34,32 @@ _NUMBERS: Final = {kind: "{" + ", ".join(f'"{name}": %s' for name in names) + "}
 """The JSON of events that tell numbers only, as the two of every turn do."""
 
 
-def row_of(event: Event, redact: Redact) -> NewEvent:
-    """Return an event as the store's row, free of secrets."""
+def row_of(event: Event) -> NewEvent:
+    """Return an event as the store's row."""
     kind = type(event)
     values = [getattr(event, name) for name in _NAMES[kind]]
     if _PLAIN.issuperset(map(type, values)):
         return (event.bot_id, int(event.at * 1000), kind.__name__, _NUMBERS[kind] % tuple(values), "")
-    data = {name: _fit(getattr(event, name), redact) for name in _NAMES[kind]}
+    data = {name: _fit(getattr(event, name)) for name in _NAMES[kind]}
     actor = str(data.get("actor", "")).encode("utf-8", "replace").decode()
     return (event.bot_id, int(event.at * 1000), kind.__name__, _encode(data), actor)
 
 
-def _fit(value: Any, redact: Redact) -> Any:
-    """Return a value without secrets and of a length fit for a journal."""
+def _fit(value: Any) -> Any:
+    """Return a value of a length fit for a journal."""
     if isinstance(value, str):
-        return redact(value)[:LONGEST_TEXT]
+        return value[:LONGEST_TEXT]
     if isinstance(value, tuple):
-        return [_fit(part, redact) for part in value[:LONGEST_LIST]]
+        return [_fit(part) for part in value[:LONGEST_LIST]]
     return value
 
 
 class EventJournal:
     """Keeps a bounded number of events until the store takes them; `missed` counts those that did not fit."""
 
-    def __init__(self, bus: Bus, store: Store, clock: Clock, redact: Redact | None = None) -> None:
+    def __init__(self, bus: Bus, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._redact = redact or Redactor().clean
         self._listening = bus.subscribe(CAPACITY)
         self._subscription = self._listening.__enter__()
         self._unwritten: list[NewEvent] = []
@@ -103,7 +99,7 @@ class EventJournal:
         """Write all there is, BATCH by BATCH; False when the store refused (nothing is dropped then)."""
         while self._unwritten or len(self._subscription):
             if not self._unwritten:
-                self._unwritten = [row_of(event, self._redact) for event in self._subscription.take(BATCH)]
+                self._unwritten = [row_of(event) for event in self._subscription.take(BATCH)]
             try:
                 await self._store.append_events(self._unwritten)
             except StoreError:

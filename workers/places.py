@@ -18,11 +18,11 @@ AT_WORK: Final = 4
 """Turns of one bot that compute or commit at the same time. A step of another bot waits behind so many of them at most,
 and the loop does no more at once however many lanes wait for a model or a server."""
 
-PACE_S: Final = 0.01
-"""Steps of one bot's turns begin so far apart on average, three of a turn: thirty turns a second, as many as Telegram takes
+PACE_S: Final = 0.015
+"""Steps of one bot's turns begin so far apart on average, two of a turn: thirty turns a second, as many as Telegram takes
 of a bot. Whoever has a thousand messages waiting leaves most of the loop to the others, where there are others."""
 
-AT_ONCE: Final = 4
+AT_ONCE: Final = 3
 """Steps that begin without any pace after a while of rest."""
 
 ALONE_S: Final = 0.25
@@ -61,7 +61,8 @@ class Places:
 
     `take` and `give` frame the work. `async with places:` leaves the place to another for the length of the block, which
     waits for something outside, and comes back to one; an error, or who waits for longer than BACK_S, comes back if need be
-    beyond the limit. Safe to cancel. For the tasks of one bot. Without neighbours every place that is free is given.
+    beyond the limit. So does, at once, who leaves by `with places:` and has little left to do. Safe to cancel. For the tasks
+    of one bot. Without neighbours every place that is free is given.
     """
 
     __slots__ = ("_free", "_neighbours", "_next_at", "_pace_s", "_queue", "_timer")
@@ -130,6 +131,14 @@ class Places:
             return early_s
         self._next_at = max(self._next_at, now) + self._pace_s
         return 0.0
+
+    def __enter__(self) -> None:
+        """Leave the place."""
+        self.give()
+
+    def __exit__(self, *_: object) -> None:
+        """Be back."""
+        self._free -= 1
 
     async def __aenter__(self) -> None:
         """Leave the place."""

@@ -1,6 +1,6 @@
 """What tokens cost: by the first of the fleet's own `[[prices]]` that fits, else by the public lists the library genai-prices brings; nothing is fetched.
 
-The library is read once, in a thread, when the first model that may cost something is asked: it takes 0.2 s and 30 MB. A
+The library is read once, in a thread, when the first bot begins whose model may cost something: it takes 0.1 s and 30 MB. A
 model neither names has no price, which is never taken for nothing.
 """
 

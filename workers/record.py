@@ -67,7 +67,7 @@ class Record:
         self._phases = phases
         self._on_change = on_change
         self._unannounced: tuple[tuple[str, ...], Effect | None] | None = None
-        self.conditions = Conditions(services.clock, self.note)
+        self.conditions = Conditions(services.clock, self.note, services.redact)
         self._take_up(spec, state)
 
     def _take_up(self, spec: BotSpec | None, state: BotState) -> None:

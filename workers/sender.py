@@ -191,7 +191,7 @@ class Sender:
         self, outbox_id: int, outgoing: Outgoing, update_id: int | None, tries: int = 0, doubts: int = 0
     ) -> Outcome | _Later:
         try:
-            async with self._shift.places:
+            with self._shift.places:
                 message_id = await self._shift.channel.send(outgoing)
             self._note_refusals()
         except RateLimited as error:

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 import anyio
 
-from config.schema import BotConfig
+from config.schema import BotConfig, LlmSection
 from store.database import Store
 from store.errors import StoreCorrupt, StoreFull, StoreUnavailable
 from store.inspection import first_look
@@ -25,8 +25,8 @@ from workers.chat.summary import Summaries
 from workers.clock import Clock
 from workers.desk import Desks
 from workers.http import Http
-from workers.llm import Providers
-from workers.llm.asking import Asker
+from workers.llm import Providers, load
+from workers.llm.asking import WITHOUT_ENDPOINT, Asker
 from workers.media.understanding import Media
 from workers.metrics import Metrics
 from workers.outage import Outages
@@ -62,7 +62,7 @@ class Services:
     It outlives a worker: a bot restarted while the database refuses writes must not send them again.
     """
 
-    outages: Outages = field(default_factory=Outages)
+    outages: Outages = field(init=False, repr=False)
     """Which bots cannot reach their server."""
     apologies: AllApologies = field(init=False, repr=False)
     """Who was told lately that there is no answer."""
@@ -86,9 +86,21 @@ class Services:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "apologies", AllApologies(self.clock.monotonic))
+        object.__setattr__(self, "outages", Outages(self.redactor.clean))
         object.__setattr__(self, "absences", Absences(self.clock, self.bus))
         object.__setattr__(self, "media", Media(self.http, self.clock, self.root))
         object.__setattr__(self, "_ahead_s", self.clock.now() - self.clock.monotonic())
+
+    async def prepare(self, llm: LlmSection) -> None:
+        """Have in memory what a bot's models need to be asked and priced: 100 ms of imports, once in a process, in threads.
+
+        A bot does so before it takes anything in, and with each question, for its models may be others by then. The lists
+        of prices are not waited for. Costs nothing for models without an endpoint. Cancelling is safe.
+        """
+        for section in llm.chain():
+            if section.provider != WITHOUT_ENDPOINT:
+                await load(section.provider)
+                self.prices.warm(section.provider)
 
     def redact(self, text: str) -> str:
         """Take secrets out of a text that is to be stored or shown."""
@@ -148,13 +160,14 @@ async def open_services(
         store = await Store.open(database, now_ms=int(clock.now() * 1000), durability=durability)
         stack.push_async_callback(_calmly, store.close)
         store.unclean = store.unclean and not whole
-        http = Http()
+        http = Http(clean=redactor.clean)
         stack.push_async_callback(_calmly, http.close)
-        bus, metrics, prices, asker = Bus(), Metrics(clock), Prices(), Asker(Providers(http, clock), clock)
+        bus, metrics, prices = Bus(redactor.clean), Metrics(clock), Prices()
+        asker = Asker(Providers(http, clock), clock)
         toolboxes = Toolboxes(root or database.parent, http, clock, bus, metrics, redactor.clean)
         await toolboxes.open()
         stack.push_async_callback(_calmly, toolboxes.close)
-        engine = Engine(asker, clock, toolboxes, Summaries(asker, prices, metrics, clock))
+        engine = Engine(asker, clock, toolboxes, Summaries(asker, prices, metrics, clock), clean=redactor.clean)
         yield Services(clock, store, bus, http, metrics, engine, channels, redactor, prices=prices, root=root)
 
 

@@ -170,7 +170,7 @@ class Turns:
         if answer is None:
             return
         if answer.away:
-            await self._apologise(turn, "failed", self._shift.services.redact(answer.error))
+            await self._apologise(turn, "failed", answer.error)
             return
         turn.item.paid = True
         lane = turn.incoming.lane
@@ -179,7 +179,7 @@ class Turns:
         tokens = await tokens_of(self._shift.services.prices, answer)
         self._measure(answer, turn.began, tokens)
         if answer.error or tokens is None:
-            await self._send(turn, "failed", parts, error=self._shift.services.redact(answer.error or "no answer"))
+            await self._send(turn, "failed", parts, error=answer.error or "no answer")
         else:
             await self._send(turn, "answered", parts, question=answer.question, answer=answer.text, tokens=tokens)
 

@@ -150,6 +150,7 @@ class Worker:
 
     async def _live(self, crew: Crew, channel: Channel, on_ready: Callable[[], None]) -> None:
         admission = Admission(self._spec, channel, self._services, self._conditions, self._patience)
+        await self._services.prepare(self._spec.config.llm)
         self._identity, offset = await admission.admit()
         parts = self._parts = self._assemble(crew, channel, offset)
         await self._continue(parts)

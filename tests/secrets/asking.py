@@ -45,7 +45,7 @@ def _requests(key: str) -> list[Request]:
 async def asked(place: House) -> list[int]:
     """Plant keys and use them in every way; return the statuses of a good key's answers."""
     control, plants = await place.control(), place.plants
-    made = (await control.key_add("program", "admin", actor="test"))["key"]
+    place.key = made = (await control.key_add("program", "admin", actor="test"))["key"]
     revoked = (await control.key_add("gone", "admin", actor="test"))["key"]
     await control.key_revoke("gone", actor="test")
     for name, key in (("API key", made), ("revoked API key", revoked)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import socket
 import stat
@@ -45,7 +46,8 @@ class House:
         self.bots: dict[str, SandboxBot] = {}
         self.environment: dict[str, str] = {"XDG_RUNTIME_DIR": str(root / "run")}
         self.notices = b""
-        self.heard: list[bytes] = []
+        self.key = ""
+        """A key that may do everything, once there is one."""
         self._dotenv: list[str] = []
         self._addresses = addresses
         self.api = f"127.0.0.1:{free_port()}"
@@ -82,15 +84,15 @@ class House:
         }
         data["telegram"]["base_url"] = self.sandbox.base_url
         data["llm"]["api_key"] = self._given(f"{name}_KEY", key, way if scenario.llm.get("provider") is None else "env")
-        for section, keys in (("telegram", scenario.telegram), ("llm", scenario.llm)):
-            filled = {
-                k: v.format(**self._addresses, password=password) if isinstance(v, str) else v for k, v in keys.items()
-            }
-            options = data[section].get("options", {}) | filled.pop("options", {})
-            data[section] |= filled | ({"options": options} if section == "llm" else {})
+        words = Words(self.plants, name, {**self._addresses, "password": password})
+        llm = words.put_into(scenario.llm)
+        data["llm"] |= llm | {"options": data["llm"]["options"] | llm.get("options", {})}
+        data["telegram"] |= words.put_into(scenario.telegram)
+        if scenario.tools:
+            data["tools"] = words.put_into(list(scenario.tools))
         (self.root / "bots" / f"{name}.toml").write_text(tomli_w.dumps(data))
         if scenario.prepare is not None:
-            scenario.prepare(bot, self.sandbox.model)
+            scenario.prepare(bot, self.plants.known["fleet"])
 
     def _given(self, name: str, secret: str, way: str) -> str:
         """Return what the bot file says for a secret that comes in one of WAYS."""
@@ -122,11 +124,27 @@ class House:
 
     async def cli(self, *arguments: str) -> bytes:
         """Type a command; return all it printed."""
-        command = [*SUBJECT, *arguments, "-C", str(self.root)]
-        env = {k: v for k, v in os.environ.items() if not k.startswith("BOTDECK_")} | self.environment
-        how = {"cwd": ROOT, "env": env, "stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
+        command, how = self._typed(*arguments)
         done = await anyio.to_thread.run_sync(lambda: nursery.run(command, timeout_s=60, **how))
         return bytes(done.stdout)
+
+    async def interrupted(self, *arguments: str) -> bytes:
+        """Type a command that never ends, and end it after its first output; return all it printed."""
+        command, how = self._typed(*arguments)
+        shown = b""
+        with nursery.start(command, stdout=subprocess.PIPE, **how) as process:
+            while not shown.endswith(b"\n"):
+                piece = await anyio.to_thread.run_sync(process.stdout.read1)
+                assert piece, f"{arguments} ended by itself: {shown!r}"
+                shown += piece
+            process.terminate()  # not SIGINT, which a suite run in the background ignores
+            rest, _ = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=30))
+        return shown + bytes(rest)
+
+    def _typed(self, *arguments: str) -> tuple[list[str], dict[str, Any]]:
+        env = {k: v for k, v in os.environ.items() if not k.startswith("BOTDECK_")} | self.environment
+        how = {"cwd": ROOT, "env": env, "stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
+        return [*SUBJECT, *arguments, "-C", str(self.root)], how
 
     def take_notices(self) -> bytes:
         """Return all the service manager has been told."""
@@ -150,18 +168,46 @@ class House:
         return {str(p.relative_to(self.root)): stat.S_IMODE(p.lstat().st_mode) for p in made if not p.is_dir()}
 
 
+class Words(dict[str, str]):
+    """What names in a bot's file stand for: what is known, and for any other a secret planted there and then."""
+
+    def __init__(self, plants: Plants, bot_id: str, known: dict[str, str]) -> None:
+        super().__init__(known)
+        self._plants = plants
+        self._bot_id = bot_id
+
+    def __missing__(self, name: str) -> str:
+        self[name] = self._plants.key(f"{self._bot_id} {name}")
+        return self[name]
+
+    def put_into(self, value: Any) -> Any:
+        """Return a value with its names replaced, however deep they stand."""
+        if isinstance(value, dict):
+            return {key: self.put_into(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [self.put_into(part) for part in value]
+        return value.format_map(self) if isinstance(value, str) else value
+
+
+async def quoting(request: web.Request) -> web.Response:
+    """Refuse a request, quoting all of it: its body first, at /headers its headers, at /after/N behind so many letters."""
+    after = re.search(r"/after/(\d+)", request.path)
+    body, key = await request.text(), request.headers.get("Authorization", "-")[7:]
+    parts = [body, str(dict(request.headers)), str(request.url), spellings(key)]
+    if "/headers" in request.path:
+        parts[:2] = parts[1::-1]
+    said = ("x" * int(after[1]) if after else "") + " ".join(parts)
+    return web.Response(status=401, text=json.dumps({"error": {"message": said}}), content_type="application/json")
+
+
 @asynccontextmanager
 async def house(root: Path) -> AsyncIterator[House]:
     """A written folder and all it speaks to; the fleet is not started yet."""
 
-    async def echo(request: web.Request) -> web.Response:
-        said = f"{request.headers.get('Authorization')} {request.url} {spellings(request.headers.get('Authorization', '-')[7:])}"
-        return web.Response(status=401, text=json.dumps({"error": {"message": said}}), content_type="application/json")
-
     async with (
         Sandbox() as sandbox,
-        canned_server(echo) as echoing,
-        canned_server(echo, serving(ELSEWHERE, root)) as tls,
+        canned_server(quoting) as echoing,
+        canned_server(quoting, serving(ELSEWHERE, root)) as tls,
         fleet_process(root) as fleet,
     ):
         fleet.command = [*SUBJECT, "run"]

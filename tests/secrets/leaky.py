@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from config.schema import LlmSection
@@ -30,11 +31,11 @@ class Leaky(EchoProvider):
     async def complete(self, request: CompletionRequest) -> Completion:
         """Do the deed, or echo."""
         does = request.options.get("does")
-        if does and request.messages[-1].content == "go":
+        if does and (request.messages[-1].content == "go" or request.options.get("always")):
             secret = self._key or str(request.options.get("password", ""))
             DEEDS[does](secret)
-        plain = CompletionRequest(request.model, request.messages, timeout_s=request.timeout_s)
-        return await super().complete(plain)
+        calls = {name: word for name, word in request.options.items() if name == "call"}
+        return await super().complete(replace(request, options=calls))
 
 
 def _crash(secret: str) -> None:
@@ -85,6 +86,10 @@ def _unavailable(secret: str) -> None:
     raise ProviderUnavailable(f"{'y' * 985}{secret}")
 
 
+def _away(secret: str) -> None:
+    raise ProviderUnavailable(f"out of reach with {secret}")
+
+
 def _stall(secret: str) -> None:
     end = time.perf_counter() + 0.6
     while time.perf_counter() < end:
@@ -99,5 +104,5 @@ def _threaded(secret: str) -> None:
 
 DEEDS: Final[dict[str, Callable[[str], Any]]] = {
     "crash": _crash, "far": _far, "chain": _chained, "note": _noted, "group": _grouped, "spelled": _spelled,
-    "log": _logged, "refuse": _refused, "unavailable": _unavailable, "stall": _stall, "thread": _threaded,
+    "log": _logged, "refuse": _refused, "unavailable": _unavailable, "stall": _stall, "away": _away, "thread": _threaded,
 }  # fmt: skip

@@ -7,11 +7,14 @@ import html
 import random
 import re
 import string
+from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 WINDOW: Final = 12
 """So many characters of a secret in a row are a leak: half a secret is one too."""
+
+HALF: Final = WINDOW // 2
 
 _LETTERS: Final = string.ascii_letters + string.digits
 _ESCAPES: Final = re.compile(rb"\\u00([0-9a-fA-F]{2})|\\x([0-9a-fA-F]{2})|\\([\\\"'/])")
@@ -25,6 +28,7 @@ class Plants:
         self.known: dict[str, str] = {}
         """Name → secret."""
         self._windows: dict[bytes, str] = {}
+        self._halves: set[bytes] = set()
 
     def token(self, name: str, bot_id: int) -> str:
         """Make a bot token; its part behind the colon is what is looked for."""
@@ -53,6 +57,7 @@ class Plants:
     def _remember(self, name: str, raw: bytes) -> None:
         for at in range(len(raw) - WINDOW + 1):
             self._windows[raw[at : at + WINDOW]] = name
+        self._halves |= {raw[at : at + HALF] for at in range(len(raw) - HALF + 1)}
 
     def found(self, text: bytes) -> set[str]:
         """Return the names of secrets of which WINDOW characters or more show in a text, in any usual spelling."""
@@ -61,13 +66,16 @@ class Plants:
             texts.add(unquote_to_bytes(text))
         if b"&" in text:
             texts.add(html.unescape(text.decode("latin-1")).encode("latin-1", "replace"))
-        windows = self._windows
-        return {
-            windows[each[at : at + WINDOW]]
-            for each in texts
-            for at in range(len(each) - WINDOW + 1)
-            if each[at : at + WINDOW] in windows
-        }
+        return {name for each in texts for name in self._names_in(each)}
+
+    def _names_in(self, text: bytes) -> Iterator[str]:
+        """Yield the names of what stands in a text as it is; every window holds one of its pieces of half the length."""
+        windows, halves = self._windows, self._halves
+        for half in range(0, len(text) - HALF + 1, HALF):
+            if text[half : half + HALF] in halves:
+                for at in range(max(0, half - HALF), half + HALF):
+                    if text[at : at + WINDOW] in windows:
+                        yield windows[text[at : at + WINDOW]]
 
 
 def _unescaped(text: bytes) -> bytes:

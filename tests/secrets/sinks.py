@@ -9,11 +9,14 @@ from typing import Any, Final
 
 from config.errors import FleetError
 from console.control import Action, EventQuery, LogQuery
+from tests.secrets import screens, web
 from tests.secrets.house import House
 
 Read = Callable[[House], Awaitable[bytes]]
 SHOWN: Final = ("code-spelled", "model-login", "unauthorized")
 """Bots that are looked at one by one."""
+AWAY: Final = ("model-quotes", "code-away")
+"""Bots whose model stays away, asked once more while they are looked at."""
 
 
 def _file(name: str) -> Read:
@@ -78,6 +81,28 @@ async def _answer(call: Callable[[], Awaitable[Any]]) -> bytes:
         return f"{error!r} {error} {error.hint}".encode()
 
 
+async def _web(house: House) -> bytes:
+    return await web.shown(house, (*AWAY, "model-in-place", "tool-quotes", "code-crash", *SHOWN))
+
+
+async def _screens(house: House) -> bytes:
+    return await screens.shown(house, ("model-quotes",), "answered 401")
+
+
+async def _watch(house: House) -> bytes:
+    return b"".join([await house.interrupted("watch"), await house.interrupted("watch", "--json")])
+
+
+async def _say(house: House) -> bytes:
+    asked = [
+        ("model-quotes", "hello"),
+        ("code-away", "hello", "--json"),
+        ("tool-quotes", "go look {}"),
+        ("code-crash", "go"),
+    ]
+    return b"".join([await house.cli("say", *words) for words in asked])
+
+
 ALIVE: Final[dict[str, Read]] = {
     "stdout and stderr": _output,
     "notices to the service manager": _notices,
@@ -104,6 +129,17 @@ ALIVE: Final[dict[str, Read]] = {
     "logs --json": _cli("logs", "--tail", "100000", "--json"),
     "doctor": _cli("doctor", "--no-network"),
     "doctor --json": _cli("doctor", "--json"),
+    "reload": _cli("reload"),
+    "reload --json": _cli("reload", "--json"),
+    "usage": _cli("usage", "--by", "model", "--json"),
+    "conversations": _cli("conversations", "tool-quotes"),
+    "a conversation": _cli("conversations", "tool-quotes", "5"),
+    "profile": _cli("profile", "model-quotes", "5"),
+    "access": _cli("access", "model-quotes", "--json"),
+    "say": _say,
+    "watch": _watch,
+    "HTTP API": _web,
+    "console": _screens,
 }
 """Sinks of a fleet that runs."""
 
@@ -123,3 +159,10 @@ LEFT: Final[dict[str, Read]] = {
     "config show without a fleet": _each("config", "show"),
 }
 """Sinks of a fleet that was killed."""
+
+DAMAGED: Final[dict[str, Read]] = {
+    "what it printed": _output,
+    "status of it": _cli("status", "--json"),
+    "doctor of it": _cli("doctor", "--no-network"),
+}
+"""Sinks of a fleet whose database is damaged."""

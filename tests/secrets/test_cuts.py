@@ -23,6 +23,8 @@ def test_no_cut_leaves_half_a_secret(length: int) -> None:
         shown = [
             text_of(RuntimeError(said), Redactor((token, key)).clean),
             Refusals(key, token).of_status(401, {}, said.encode(), 0.0).message,
+            Refusals(clean=Redactor((token, key)).clean).of_status(401, {}, said.encode(), 0.0).message,
+            scrub(said, "1:own", Redactor((token, key)).clean),
         ]
         if token in {secret, secret.replace("%3A", ":")}:
             shown.append(scrub(said, token))

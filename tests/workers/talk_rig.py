@@ -25,6 +25,7 @@ from workers.llm.asking import Asker
 from workers.llm.base import Chunk, Completion, CompletionRequest, ToolCall, Usage
 from workers.metrics import Metrics
 from workers.prices import Prices
+from workers.redaction import Redactor
 from workers.services import Services
 from workers.tools.toolbox import Toolboxes
 
@@ -137,12 +138,13 @@ class Place:
 @asynccontextmanager
 async def place(root: Path, clock: ManualClock) -> AsyncIterator[Place]:
     """A place on a store in a folder, taken down at the end."""
-    bus, http, metrics, model, prices = Bus(), Http(), Metrics(clock), Model(), Prices()
+    clean = (redactor := Redactor()).clean
+    bus, http, metrics, model, prices = Bus(clean), Http(clean=clean), Metrics(clock), Model(), Prices()
     asker = Asker(model, clock)  # type: ignore[arg-type]
     async with await Store.open(root / "x.db", now_ms=1, durability="normal") as store:
-        boxes = Toolboxes(root, http, clock, bus, metrics)
-        engine = Engine(asker, clock, boxes, Summaries(asker, prices, metrics, clock))
-        services = Services(clock, store, bus, http, metrics, engine, prices=prices)
+        boxes = Toolboxes(root, http, clock, bus, metrics, clean)
+        engine = Engine(asker, clock, boxes, Summaries(asker, prices, metrics, clock), clean=clean)
+        services = Services(clock, store, bus, http, metrics, engine, redactor=redactor, prices=prices)
         with bus.subscribe() as events:
             await boxes.open()
             try:

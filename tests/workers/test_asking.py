@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -323,3 +325,36 @@ async def test_a_rest_is_shown_without_the_secrets_of_its_address(clock: ManualC
 async def _vain(asker: Asker, section: LlmSection) -> None:
     with pytest.raises(ProviderUnavailable):
         await asker.ask(section.chain(), QUESTION)
+
+
+class Spoken:
+    """What was read of an answer."""
+
+
+class Failing:
+    """A model whose answer is of no use, after much of it was read."""
+
+    def __init__(self) -> None:
+        self.read: list[weakref.ref[Spoken]] = []
+
+    def get(self, config: object) -> Failing:
+        return self
+
+    async def complete(self, request: CompletionRequest) -> Any:
+        spoken = Spoken()
+        self.read.append(weakref.ref(spoken))
+        raise ProviderRefused(f"no use: {spoken}")
+
+
+@pytest.mark.parametrize("fallbacks", [0, 1])
+async def test_a_failure_keeps_nothing_of_what_was_read(clock: ManualClock, fallbacks: int) -> None:
+    """An answer may be a megabyte, and a collection of garbage hours away."""
+    model = Failing()
+    section = LlmSection.model_validate({"provider": "echo", "fallbacks": ({"provider": "echo"},) * fallbacks})
+    gc.disable()
+    try:
+        with pytest.raises(ProviderRefused):
+            await Asker(cast("Any", model), clock).ask(section.chain(), QUESTION)
+        assert [spoken() for spoken in model.read] == [None] * (1 + fallbacks)
+    finally:
+        gc.enable()

@@ -1,12 +1,13 @@
-"""The bus never waits for a listener, and tells a slow one how much it missed."""
+"""The bus never waits for a listener, tells a slow one how much it missed, and nobody a secret."""
 
 from __future__ import annotations
 
 import anyio
 import pytest
 
-from store.events import BotStopped, Event
+from store.events import BotFailed, BotStopped, ConfigRejected, Event, OperatorActed, ReplySent
 from workers.bus import Bus
+from workers.redaction import Redactor
 
 pytestmark = pytest.mark.anyio
 
@@ -81,3 +82,21 @@ async def test_iterating_and_leaving_early() -> None:
             assert found.at == 0.0
             break
         assert [e.at for e in listener.take()] == [1.0, 2.0]
+
+
+def test_secrets_are_taken_out_before_anybody_hears_of_them() -> None:
+    """Tokens and known secrets, wherever in an event they stand; an event without any is passed on as it is."""
+    token, key = "100001:" + "A" * 35, "very-secret-key"
+    bus = Bus(Redactor([key]).clean)
+    innocent = OperatorActed(bot_id="a", at=1.0, action="stop", actor="ana")
+    numbers = ReplySent(bot_id="a", at=1.0, update_id=1, chat_id=2, parts=1, duration_s=0.5)
+    with bus.subscribe() as heard:
+        bus.publish(BotFailed(bot_id="a", at=1.0, error=f"at {token} {key}", fingerprint=key, retry_in_s=1.0))
+        bus.publish(ConfigRejected(bot_id="a", at=1.0, problems=("one", f"not {key}", token)))
+        bus.publish(innocent)
+        bus.publish(numbers)
+        failed, rejected, *same = heard.take()
+    assert not any(secret in repr(each) for each in (failed, rejected) for secret in (token, key))
+    assert "'one'" in repr(rejected)
+    assert same[0] is innocent
+    assert same[1] is numbers

@@ -50,6 +50,24 @@ def test_every_change_is_told_and_nothing_else(clock: ManualClock) -> None:
     assert len(told) == 4
 
 
+def test_a_reason_holds_no_secret_and_is_cleaned_once(clock: ManualClock) -> None:
+    """Whoever sets it: servers quote what they were sent. What is known already is not looked through again."""
+    cleaned: list[str] = []
+
+    def clean(text: str) -> str:
+        cleaned.append(text)
+        return text.replace("hunter22", "***")
+
+    conditions = Conditions(clock, clean=clean)
+    for _ in range(3):
+        conditions.set(Condition.MODEL_REACHABLE, False, "not hunter22", "nor hunter22")
+    assert conditions.as_dict()["model_reachable"]["reason"] == "not ***"
+    assert conditions.as_dict()["model_reachable"]["message"] == "nor ***"
+    assert cleaned == ["not hunter22", "nor hunter22"]
+    conditions.set(Condition.MODEL_REACHABLE, True, "b answers in its place: hunter22")
+    assert "hunter22" not in str(conditions.as_dict())
+
+
 def test_what_is_shown_follows_every_change(clock: ManualClock) -> None:
     """The dictionary is kept while nothing changes and never stale, in the order of the vocabulary."""
     conditions = Conditions(clock)

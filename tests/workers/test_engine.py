@@ -209,6 +209,20 @@ def test_whatever_is_stored_roles_alternate(roles: list[str]) -> None:
         assert len(shown) == len(roles)
 
 
+async def test_why_there_is_no_answer_holds_no_secret(sandbox: Sandbox, asking: Asking) -> None:
+    """A server quotes its request: neither the answer's error nor what is reported tells."""
+    asking.engine = Engine(asking.engine.asker, ManualClock(), clean=lambda text: text.replace("hunter22", "***"))
+    sandbox.model.faults.fail("chat", "unauthorized", times=None, description="not hunter22")
+    reasons: list[str] = []
+    config = BotConfig.model_validate(asking.sections)
+    spec, question = BotSpec("support", config, Path("x"), "digest"), Question("hi", "", LANE.conversation_id, "7")
+    answer = await asking.engine.answer(
+        spec, asking.partition, question, lambda _condition, _status, reason: reasons.append(reason)
+    )
+    assert "not ***" in answer.error
+    assert reasons == [answer.error]
+
+
 async def test_a_message_without_end_is_cut(sandbox: Sandbox, asking: Asking) -> None:
     """It goes along with every later one: neither the model nor the database gets it whole."""
     answer = await asking.ask("y" * 1_000_000)

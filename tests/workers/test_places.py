@@ -88,6 +88,29 @@ async def test_an_error_while_away_comes_back_at_once() -> None:
     assert places._free == 1
 
 
+async def test_who_has_little_left_to_do_is_back_at_once() -> None:
+    """Beyond the limit, and the next one begins only when both are done."""
+    places, begun = Places(count=1), []
+
+    async def begin() -> None:
+        await places.take()
+        begun.append("next")
+
+    await places.take()
+    with places:
+        await places.take()  # another has it meanwhile
+    assert places._free == -1
+    async with anyio.create_task_group() as group:
+        group.start_soon(begin)
+        await eventually(lambda: bool(places._queue))
+        places.give()
+        for _ in range(5):
+            await anyio.lowlevel.checkpoint()
+        assert not begun
+        places.give()
+    assert begun == ["next"]
+
+
 class Busy(Neighbours):
     """A loop on which somebody else has always just taken a step."""
 

@@ -61,6 +61,21 @@ async def test_arguments_are_filled_into_path_query_and_body(desk: Bench, server
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("before", [470, 482, 494])
+async def test_no_half_of_a_secret_is_told_where_a_refusal_is_cut(desk: Bench, server: Server, before: int) -> None:
+    """A server that quotes the key it refuses: its words are cleaned, then cut."""
+
+    async def refuse(request: web.Request) -> web.Response:
+        return web.Response(status=401, text="x" * before + " " + request.headers["Authorization"])
+
+    server.answer = refuse  # type: ignore[method-assign]
+    desk.redactor.replace_known({KEY})
+    desk.tool("get", "http", url=server.url, headers={"Authorization": KEY})
+    told = await desk.call("get")
+    assert told.startswith("Error: the server answered 401: xxx")
+    assert KEY[:8] not in told + str([event.data() for event in desk.events()])
+
+
 @pytest.mark.parametrize("value", ["..", "../../admin", "a/..", "a\\..", ".", "", "x/./y"])
 async def test_a_model_cannot_leave_the_path(desk: Bench, server: Server, value: str) -> None:
     """What would lead to another path is refused before anything is sent."""

@@ -242,6 +242,20 @@ async def test_no_secret_reaches_the_model(with_process: Bench, caplog: pytest.L
     assert SECRET not in caplog.text + str([event.data() for event in desk.events()])
 
 
+@pytest.mark.parametrize("before", [480, 490, 498])
+async def test_no_half_of_a_secret_is_told_where_its_words_are_cut(
+    desk: Bench, caplog: pytest.LogCaptureFixture, before: int
+) -> None:
+    """A long line on stderr is cleaned, then cut; what comes in pieces is put together first."""
+    caplog.set_level("DEBUG")
+    desk.redactor.replace_known({SECRET})
+    wrote = f"import sys, time; e = sys.stderr; e.write('x' * {before} + {SECRET[:9]!r}); e.flush(); "
+    desk.tool("ends", "mcp", command=[sys.executable, "-c", f"{wrote}time.sleep(0.1); sys.exit({SECRET[9:]!r})"])
+    assert await desk.names() == []
+    assert "it last said: xxx" in caplog.text
+    assert SECRET[:7] not in caplog.text
+
+
 HTTP_SERVER = f"""{MCP_SERVER.split("if __name__")[0]}
 import socket, uvicorn
 from starlette.responses import PlainTextResponse

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from telegram.error import (
@@ -39,6 +40,7 @@ from workers.errors import (
     TokenInUse,
     TokenRejected,
 )
+from workers.logbook import visible
 from workers.redaction import Redactor
 
 DEFAULT_RETRY_S: Final = 5
@@ -174,16 +176,18 @@ def _whole(digits: str) -> float:
     return int(digits) if len(digits) <= _LONGEST_NUMBER else float(digits)
 
 
-def channel_error(error: TelegramError, token: str, *, sending: bool) -> ChannelError:
-    """Turn any error of the Bot API or its wire into the channel's own, free of the token.
+def channel_error(
+    error: TelegramError, token: str, *, sending: bool, clean: Callable[[str], str] = str
+) -> ChannelError:
+    """Turn any error of the Bot API or its wire into the channel's own, free of the token and of what clean takes out.
 
     sending tells whether doing it twice would be seen: for reads everything unclear is ChannelUnreachable.
     """
     refused = as_refused(error)
     if refused is not None:
         make = _refused_send if sending else _refused_read
-        return make(refused, scrub(refused.description, token))
-    text = scrub(error.message, token)
+        return make(refused, scrub(refused.description, token, clean))
+    text = scrub(error.message, token, clean)
     if not sending or isinstance(error, Unsent):
         return _unreachable(text)
     if isinstance(error, Garbage) and 300 <= error.status < 500:
@@ -257,8 +261,10 @@ def _rate_limited(refused: Refused) -> RateLimited:
     return RateLimited(f"Telegram asks to wait {refused.retry_after_s:g} s (429)", refused.retry_after_s)
 
 
-def scrub(text: str, token: str) -> str:
-    """Return a server's words fit to be shown: one line, not long, without the token or anything shaped like one."""
-    clean = Redactor((token, token.partition(":")[2])).clean
+def scrub(text: str, token: str, clean: Callable[[str], str] = str) -> str:
+    """Return a server's words fit to be shown: one line, not long, nothing in it that steers a terminal, without the token
+    or anything shaped like one.
+    """
+    own = Redactor((token, token.partition(":")[2])).clean
     # Cut last: half a token is one too. What is cut off before is so long that no mask brings its edge into sight.
-    return " ".join(clean(text[:_LONGEST_READ]).split())[:_LONGEST_TEXT]
+    return visible(" ".join(clean(own(text[:_LONGEST_READ])).split()))[:_LONGEST_TEXT]

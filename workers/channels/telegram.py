@@ -21,7 +21,7 @@ from workers.channels.download import DOWNLOAD_S, fetched
 from workers.channels.faults import Garbage, TooLarge, TooLate, as_refused, channel_error, scrub
 from workers.channels.formats import Formats
 from workers.channels.frames import MORE_TO_COME, done_already, framed
-from workers.channels.incoming import is_id, lane_of, read, stand_in, valid_updates
+from workers.channels.incoming import clean, is_id, lane_of, read, stand_in, valid_updates
 from workers.channels.outgoing import moved
 from workers.channels.transport import AiohttpRequest, json_body
 from workers.clock import Clock
@@ -71,6 +71,7 @@ class TelegramChannel(Courteous):
 
     __slots__ = (
         "_bot",
+        "_clean",
         "_clock",
         "_deadlines",
         "_formats",
@@ -88,6 +89,7 @@ class TelegramChannel(Courteous):
         self._section = config.telegram
         self._clock = clock
         self._request = AiohttpRequest(http)
+        self._clean = http.clean
         self._deadlines = Deadlines(clock)
         self._bot: Bot | None = None
         self._moved: dict[int, int] = {}
@@ -256,7 +258,7 @@ class TelegramChannel(Courteous):
             failure = error.with_traceback(None)
         refused = as_refused(failure)
         if refused is not None and refused.code in {400, 404, 413}:
-            raise SendRefused(scrub(refused.description, _token(self._section)))
+            raise SendRefused(scrub(refused.description, _token(self._section), self._clean))
         raise self._read_fault(failure)
 
     def throttled_s(self) -> float:
@@ -281,10 +283,10 @@ class TelegramChannel(Courteous):
         raise TooLate(f"no answer within {limit_s:g} s")
 
     def _fault(self, failure: TelegramError) -> ChannelError:
-        return channel_error(failure, _token(self._section), sending=True)
+        return channel_error(failure, _token(self._section), sending=True, clean=self._clean)
 
     def _read_fault(self, failure: TelegramError) -> ChannelError:
-        fault = channel_error(failure, _token(self._section), sending=False)
+        fault = channel_error(failure, _token(self._section), sending=False, clean=self._clean)
         if isinstance(fault, RateLimited):
             self._deadlines.block_bot(fault.retry_after_s)
         return fault
@@ -345,4 +347,4 @@ _BRIEF_TAIL: Final = _poll_body(timeout=0, limit=1)[1:]
 def _identity(user: User) -> Identity:
     if not isinstance(user.id, int) or not is_id(user.id):
         raise ValueError("the id is no id")
-    return Identity(user.id, str(user.username or ""), str(user.first_name or ""))
+    return Identity(user.id, clean(str(user.username or "")), clean(str(user.first_name or "")))

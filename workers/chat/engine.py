@@ -14,6 +14,7 @@ from workers.chat.prompt import Variables
 from workers.chat.rounds import Conversed, converse
 from workers.errors import AnswerUnusable, ProviderError, RequestRefused
 from workers.llm.base import Completion, CompletionRequest, Image
+from workers.redaction import by_shape
 from workers.tools.base import ToolContext
 from workers.tools.toolbox import has_tools
 
@@ -46,7 +47,8 @@ _HERE: Final = nullcontext()
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is to be said. completion is None when no answer could be had: text is then the bot's error_text.
+    """What is to be said. completion is None when no answer could be had: text is then the bot's error_text, and error
+    says why, without secrets.
 
     away says that the model is out of reach, so that the next message would fare no better; suggestions are what may be
     said next.
@@ -64,16 +66,23 @@ class Answer:
 
 class Engine:
     """Answers messages of any bot; holds no state of any. Without toolboxes nobody has tools, without summaries nothing is
-    condensed.
+    condensed. clean takes secrets out of what models' servers say.
     """
 
     def __init__(
-        self, asker: Asker, clock: Clock, toolboxes: Toolboxes | None = None, summaries: Summaries | None = None
+        self,
+        asker: Asker,
+        clock: Clock,
+        toolboxes: Toolboxes | None = None,
+        summaries: Summaries | None = None,
+        *,
+        clean: Callable[[str], str] = by_shape,
     ) -> None:
         self.asker = asker
         self.toolboxes = toolboxes
         self.summaries = summaries
         self._clock = clock
+        self._clean = clean
 
     async def answer(
         self,
@@ -126,12 +135,13 @@ class Engine:
             conversed = await self._converse(spec, partition, question, request, listener, hears)
         except (RequestRefused, AnswerUnusable) as error:
             report(Condition.MODEL_REACHABLE, True, "")
-            return None, str(error), False
+            return None, self._clean(str(error)), False
         except ProviderError as error:
-            report(Condition.MODEL_REACHABLE, False, str(error))
-            return None, str(error), True
+            said = self._clean(str(error))
+            report(Condition.MODEL_REACHABLE, False, said)
+            return None, said, True
         instead = f"{conversed.completion.model} answers in its place: {conversed.why}" if conversed.link else ""
-        report(Condition.MODEL_REACHABLE, True, instead)
+        report(Condition.MODEL_REACHABLE, True, self._clean(instead))
         return conversed, "", False
 
     async def _converse(

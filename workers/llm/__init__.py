@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,20 @@ PROVIDERS: Final = {
 
 KEPT: Final = 4096
 """Providers kept; keys that were exchanged long ago go first. One is made again in microseconds."""
+
+_loaded: Final[set[str]] = set()
+"""Names of providers whose modules this process has imported."""
+
+
+async def load(provider: str) -> None:
+    """Import a provider's module in a thread, unless that was done: on the loop every bot would wait for it.
+
+    A name that is not known is left to `Providers.get`. Cancelling is safe.
+    """
+    if provider in _loaded or provider not in PROVIDERS:
+        return
+    await asyncio.to_thread(import_module, PROVIDERS[provider].partition(":")[0])
+    _loaded.add(provider)
 
 
 class Providers:

@@ -108,11 +108,15 @@ class Asker:
             except RequestRefused:
                 raise
             except ProviderError as error:
-                failures.append((section, error))
+                # Its frames hold what was read of the answer, and this one the error: a circle.
+                failures.append((section, error.with_traceback(None)))
                 continue
             why = _told(failures) if failures else ""
             return Asked(completion, section.provider, completion.model, link, why)
-        raise _of_all(failures)
+        try:
+            raise _of_all(failures)
+        finally:
+            failures.clear()  # as above
 
     async def _insist(self, section: LlmSection, request: CompletionRequest, listener: Listener | None) -> Completion:
         """Ask one link up to TRIES times; not at all while it rests. Raises the last ProviderError."""

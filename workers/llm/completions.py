@@ -60,6 +60,11 @@ class Gathering:
         self._finish: Any = None
         self._refusals = refusals
 
+    @property
+    def size(self) -> int:
+        """Return how many characters came so far, thoughts and calls included."""
+        return self._words.size
+
     def add(self, data: bytes) -> str:
         """Take one event's data, return the text it brought.
 

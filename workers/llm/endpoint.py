@@ -6,8 +6,10 @@ import asyncio
 import json
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Awaitable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
+from weakref import WeakValueDictionary
 
 import aiohttp
 from yarl import URL
@@ -19,6 +21,7 @@ from workers.llm.base import Chunk, Completion, CompletionRequest
 from workers.llm.pictures import Body
 from workers.llm.refusals import Refusals, of_network
 from workers.llm.sse import EventReader
+from workers.logbook import current_bot
 
 if TYPE_CHECKING:
     from config.schema import LlmSection
@@ -31,8 +34,11 @@ MAX_BODY_BYTES: Final = 1024 * 1024
 """Of one answer, its reasoning included: some 200,000 tokens."""
 
 LARGE_AT_ONCE: Final = 2
-"""Answers beyond LARGE_BYTES that are read at once for one bot: as much as comes in one turn of the loop, and as much as
-lies in memory, is bounded by it. The others wait on the wire."""
+"""Answers beyond LARGE_BYTES, or LARGE_TEXT, that are read on at once for one bot: as much as comes in one turn of the loop,
+and as much as lies in memory, is bounded by it. The others wait on the wire."""
+
+LARGE_TEXT: Final = 256 * 1024
+"""Characters of a stream. Far more than any chat is told, and than a model thinks before it answers."""
 
 MAX_REFUSAL_BYTES: Final = 64 * 1024
 LAST_S: Final = 0.25
@@ -44,6 +50,11 @@ class Gatherer(Protocol):
 
     begun: bool
     done: bool
+
+    @property
+    def size(self) -> int:
+        """Return how many characters came so far."""
+        ...
 
     def add(self, data: bytes) -> str:
         """Take one event's data, return the text it brought. Raises ProviderError."""
@@ -71,7 +82,8 @@ class Endpoint:
     def __init__(self, config: LlmSection, http: Http, clock: Clock) -> None:
         self._http = http
         self._clock = clock
-        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._large = WeakValueDictionary[str, asyncio.Semaphore]()
+        """By bot: many have the same endpoint."""
         root = config.base_url or ROOTS[self.name]
         self._url = _url(root, self.path)
         address = urlsplit(root)
@@ -81,7 +93,7 @@ class Endpoint:
         if key and address.username is not None:
             raise ProviderRefused("[llm] has an api_key and a user name in its base_url", "keep one of them")
         self._headers = {"Content-Type": "application/json", **self._own_headers(key)}
-        self._refusals = Refusals(key, unquote(address.password or ""))
+        self._refusals = Refusals(key, unquote(address.password or ""), clean=http.clean)
 
     @abstractmethod
     def _own_headers(self, key: str) -> dict[str, str]:
@@ -113,7 +125,8 @@ class Endpoint:
         ends, first_s = began + request.timeout_s, request.first_token_timeout_s
         first_ends = ends if first_s is None else min(ends, began + first_s)
         response = await self._within(request, first_ends - began, self._opened(request, stream=True), first=True)
-        try:
+        with ExitStack() as held:
+            held.callback(response.close)
             if "json" in response.headers.get("Content-Type", ""):  # a server that does not stream
                 left_s = ends - self._clock.monotonic()
                 raw = await self._within(request, left_s, self._all_of(response))
@@ -122,22 +135,31 @@ class Endpoint:
                     yield Chunk(completion.text)
             else:
                 gathering, reader, piece = self._gathering(request.model), EventReader(), b"\n"
-                pauses = _Pauses()
+                pauses, place = _Pauses(), None
                 while piece and not gathering.done:
                     # Each wait has a limit of its own: one around all of them would be entered and left by whatever
                     # tasks take and drop the pieces, which a cancel scope does not allow.
                     left_s = (ends if gathering.begun else first_ends) - self._clock.monotonic()
                     piece = await self._within(request, left_s, response.content.readany(), first=not gathering.begun)
-                    text = "".join(map(gathering.add, reader.feed(piece) if piece else reader.end()))
+                    if place is None and (len(piece) > LARGE_BYTES or gathering.size > LARGE_TEXT):
+                        place = self._place_of_bot()
+                        await self._within(request, ends - self._clock.monotonic(), place.acquire())
+                        held.callback(place.release)
+                    text = await self._gathered(gathering, reader, piece)
                     if text:
                         yield Chunk(text)
                     if gathering.begun and not gathering.done:
                         pauses.begin(response)
                 completion = _useful(gathering.completion(), request)
                 await self._let_end(response)
-        finally:
-            response.close()
         yield Chunk(completion=completion)
+
+    async def _gathered(self, gathering: Gatherer, reader: EventReader, piece: bytes) -> str:
+        """Return the text of what came, b"" being the end; pieces larger than a model writes are read one by one."""
+        if len(piece) <= LARGE_BYTES:
+            return "".join(map(gathering.add, reader.feed(piece) if piece else reader.end()))
+        async with self._http.large:
+            return "".join(map(gathering.add, reader.feed(piece)))
 
     async def _within(
         self, request: CompletionRequest, limit_s: float, waiting: Awaitable[T], *, first: bool = False
@@ -163,11 +185,18 @@ class Endpoint:
         """Read an answer to its end. Raises AnswerUnusable for one that is too long."""
         raw = await _beginning_of(response, LARGE_BYTES)
         if len(raw) > LARGE_BYTES:
-            async with self._large:
+            async with self._place_of_bot():
                 raw += await _beginning_of(response, MAX_BODY_BYTES - len(raw))
         if len(raw) > MAX_BODY_BYTES:
             raise AnswerUnusable(f"the model's server answered more than {MAX_BODY_BYTES} bytes")
         return raw
+
+    def _place_of_bot(self) -> asyncio.Semaphore:
+        """Return what is entered to read a large answer on."""
+        place = self._large.get(current_bot.get())
+        if place is None:
+            place = self._large[current_bot.get()] = asyncio.Semaphore(LARGE_AT_ONCE)
+        return place
 
     async def _opened(self, request: CompletionRequest, *, stream: bool) -> aiohttp.ClientResponse:
         """Send the request; return the response, which the caller closes, or raise what its status says."""

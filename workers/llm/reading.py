@@ -9,8 +9,9 @@ from workers.encoding import decoded
 from workers.errors import AnswerUnusable, ProviderUnavailable, RequestRefused
 from workers.llm.base import Block, Completion, ToolCall, Usage
 
-MAX_TEXT: Final = 4 * 1024 * 1024
-"""Characters of one streamed answer, its calls included; no chat takes more, and a server must not fill our memory."""
+MAX_TEXT: Final = 1024 * 1024
+"""Characters of one streamed answer, its calls included, as many as of a whole one: streams are read side by side, one for
+each chat of a bot, and a server must not fill our memory."""
 
 LONGEST_WORD: Final = 200
 """Characters of the model's name, of the reason of its end and of a call's names: they are stored, and shown."""
@@ -25,11 +26,11 @@ _WILL_NOT: Final = frozenset({"content_filter", "refusal"})
 class Words:
     """The text of a stream, piece by piece, and how much there is of everything."""
 
-    __slots__ = ("_half", "_size", "_texts")
+    __slots__ = ("_half", "_texts", "size")
 
     def __init__(self) -> None:
         self._texts: list[str] = []
-        self._size = 0
+        self.size = 0
         self._half = ""
 
     def take(self, text: str) -> str:
@@ -43,8 +44,8 @@ class Words:
 
     def grow(self, size: int) -> None:
         """Count characters that came. Raises AnswerUnusable for an answer without end."""
-        self._size += size
-        if self._size > MAX_TEXT:
+        self.size += size
+        if self.size > MAX_TEXT:
             raise AnswerUnusable(f"the model's answer does not end (more than {MAX_TEXT} characters)")
 
     def _joined(self, text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -14,6 +14,7 @@ import aiohttp
 
 from workers.errors import ProviderError, ProviderRefused, ProviderUnavailable, RequestRefused
 from workers.http import reason_of
+from workers.logbook import visible
 from workers.redaction import Redactor
 
 WORTH_ANOTHER_TRY: Final = frozenset({408, 409, 425, 429})
@@ -59,12 +60,16 @@ _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Refusals:
-    """Words failures of one endpoint; its secrets (key, password) are taken out of everything the server says."""
+    """Words failures of one endpoint; its secrets (key, password) are taken out of everything the server says.
 
-    __slots__ = ("_clean",)
+    clean takes out all others: a server quotes its request too, and `[llm.options]` may hold some.
+    """
 
-    def __init__(self, *secrets: str) -> None:
-        self._clean = Redactor(secrets).clean
+    __slots__ = ("_clean", "_own")
+
+    def __init__(self, *secrets: str, clean: Callable[[str], str] = str) -> None:
+        self._own = Redactor(secrets).clean
+        self._clean = clean
 
     def of_status(self, status: int, headers: Mapping[str, str], raw: bytes, now: float) -> ProviderError:
         """Return the error for an HTTP status. now is Unix seconds, for a Retry-After that is a date."""
@@ -101,7 +106,7 @@ class Refusals:
             said = said.get(name) or said if isinstance(said, dict) else said
         text = said if isinstance(said, str) else json.dumps(said)
         # Cut last: half a key is one too. What is cut off before is so long that no mask brings its edge into sight.
-        return " ".join(self._clean(text[:_LONGEST_READ]).split())[:QUOTED]
+        return visible(" ".join(self._clean(self._own(text[:_LONGEST_READ])).split()))[:QUOTED]
 
 
 def _refusal(code: int, text: str) -> ProviderRefused:

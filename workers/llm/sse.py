@@ -7,7 +7,7 @@ from typing import Final
 
 from workers.errors import ProviderUnavailable
 
-MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
+MAX_EVENT_BYTES: Final = 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 
 

@@ -38,7 +38,7 @@ async def transcribe(http: Http, clock: Clock, section: VoiceSection, data: byte
     """
     began = clock.monotonic()
     key = section.api_key.reveal().strip() if section.api_key else ""
-    refusals = Refusals(key)
+    refusals = Refusals(key, clean=http.clean)
     form = aiohttp.FormData()
     form.add_field("file", data, filename=f"voice.{ENDINGS.get(mime, 'ogg')}", content_type=mime or "audio/ogg")
     form.add_field("model", section.model)

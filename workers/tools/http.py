@@ -31,6 +31,9 @@ LARGEST_ANSWER: Final = 1_000_000
 SAID_BY_SERVER: Final = 500
 """Characters of an error's own words that the model is told."""
 
+LONGEST_READ: Final = 8192
+"""Characters of them that are looked through for secrets."""
+
 REDIRECTS: Final = 5
 _REDIRECTING: Final = frozenset({301, 302, 303, 307, 308})
 _KEEPING: Final = frozenset({307, 308})
@@ -73,6 +76,7 @@ class HttpTool:
         self.spec = ToolSpec(section.name, section.description, schema)
         self._section = section
         self._http = parts.http
+        self._clean = parts.clean
         self._headers = {name: revealed(value) for name, value in section.headers.items()}
         self._path = Path(revealed(section.url))
 
@@ -112,7 +116,8 @@ class HttpTool:
     async def _answer(self, response: aiohttp.ClientResponse) -> str:
         raw, whole = await _read(response)
         if not 200 <= response.status < 300:
-            said = " ".join(_text(response, raw).split())[:SAID_BY_SERVER]
+            # Cut last: half a secret is one too.
+            said = " ".join(self._clean(_text(response, raw)[:LONGEST_READ]).split())[:SAID_BY_SERVER]
             raise ToolFailed(f"the server answered {response.status}{': ' if said else ''}{said}")
         if not self._section.result:
             return _text(response, raw) or "done"

@@ -42,6 +42,8 @@ RELIST_S: Final = 300.0
 
 IDLE_S: Final = 1800.0
 CLOSE_S: Final = 5.0
+LONGEST_WORDS: Final = 500
+"""Characters shown of a line a server writes to its stderr."""
 
 MISSING: Final = 'tools of kind "mcp" need a package that is not installed: pip install "botdeck[mcp]"'
 
@@ -257,6 +259,7 @@ class Session:
 
     def _note(self, line: str) -> None:
         """Take a line the server wrote to its stderr."""
+        line = self._clean(line)[:LONGEST_WORDS]  # cut last: half a secret is one too
         self._last_words = line
         logger.debug("the MCP server %s says: %s", self._name, line)
 

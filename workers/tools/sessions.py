@@ -29,7 +29,7 @@ TOOLS: Final = 128
 PAGES: Final = 20
 LONGEST_DESCRIPTION: Final = 4000
 LARGEST_SCHEMA: Final = 32_768
-LONGEST_LINE: Final = 500
+LONGEST_LINE: Final = 8192
 _TERMINATED: Final = "Session terminated"
 """What the library says when an HTTP server does not know the session any more."""
 
@@ -157,7 +157,7 @@ class _Watched:
 
 
 class _Lines(asyncio.Protocol):
-    """Hands on what arrives line by line, each cut to LONGEST_LINE."""
+    """Hands on what arrives line by line, the first LONGEST_LINE bytes of each."""
 
     def __init__(self, said: Callable[[str], None]) -> None:
         self._said = said
@@ -165,7 +165,7 @@ class _Lines(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         *lines, rest = (self._rest + data).split(b"\n")
-        self._rest = rest[-LONGEST_LINE:]
+        self._rest = rest[:LONGEST_LINE]
         for line in lines:
             text = line[:LONGEST_LINE].decode("utf-8", errors="replace").strip()
             if text:
