@@ -9,6 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.chaos.words import APOLOGY, told_apart
+
 Row = tuple[str, int]
 """(bot, outbox_id)."""
 
@@ -21,7 +23,7 @@ class Finding:
     attempting: set[Row] = field(default_factory=set)
     ambiguous: dict[Row, int] = field(default_factory=dict)
     texts: dict[Row, str] = field(default_factory=dict)
-    """Of the rows named above."""
+    """Of the rows named above: what each is known by (`words.told_apart`)."""
     by_bot: dict[str, int] = field(default_factory=dict)
     """`ambiguous_sends` as the bots' own rows have it."""
     open_updates: int = 0
@@ -69,12 +71,13 @@ def _read(connection: sqlite3.Connection, damage: list[str]) -> Finding:
         "SELECT bot_id, update_id, content FROM messages WHERE role = 'assistant'"
     ):
         found.answers[bot, update_id] = text
-    for bot, number, update_id, state, ambiguous, params in connection.execute(
-        "SELECT bot_id, outbox_id, update_id, state, ambiguous, params FROM outbox"
+    for bot, number, update_id, chat_id, state, ambiguous, params in connection.execute(
+        "SELECT bot_id, outbox_id, update_id, chat_id, state, ambiguous, params FROM outbox"
         " WHERE state IN ('pending', 'attempting') OR ambiguous > 0"
     ):
         row = (bot, number)
-        found.texts[row] = found.answers.get((bot, update_id)) or json.loads(params or "{}").get("text", "sorry")
+        text = found.answers.get((bot, update_id)) or json.loads(params or "{}").get("text", APOLOGY)
+        found.texts[row] = told_apart(text, chat_id)
         found.ambiguous[row] = ambiguous
         if state == "attempting":
             found.attempting.add(row)

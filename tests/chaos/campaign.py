@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -18,17 +20,28 @@ import anyio.to_thread
 
 from tests import nursery
 from tests.chaos.autopsy import Finding, count_open, examine, take_copy
-from tests.chaos.editor import Editor
+from tests.chaos.editor import EDITS, Editor
 from tests.chaos.subject import PATIENCE_S, ROOT, Subject
-from tests.chaos.verdict import Verdict, judge_chat, judge_copies, judge_doubts, judge_model, question
-from tests.chaos.weather import Weather
+from tests.chaos.verdict import (
+    Verdict,
+    judge_chat,
+    judge_copies,
+    judge_doubts,
+    judge_model,
+    judge_outcomes,
+    pardoned,
+)
+from tests.chaos.weather import KINDS, Weather
 from tests.chaos.witness import Served, Witness
+from tests.chaos.words import question
 from tests.waiting import eventually
 
 EARLY: Final = 0.2
 """The share of ends that come while the fleet still starts."""
 EARLY_S: Final = (0.0, 1.0)
 SETTLE_S: Final = 90.0
+SHOWN_S: Final = 60.0
+"""The last life of a storm goes on until every kind of fault has struck, but not longer than this."""
 SETTLED_LOOK_S: Final = 0.1
 TICK_S: Final = 0.01
 BREATHS: Final = (1, 1, 1, 2, 4)
@@ -54,14 +67,17 @@ class Plan:
 
 @dataclass(slots=True)
 class Report:
-    """What came of a plan. lives: one per start that was let serve; refused: starts with a broken fleet.toml."""
+    """What came of a plan. refused: starts with a broken fleet.toml; struck: what befell the fleet, by kind.
+
+    lives: one per start that was let serve. The very first is none of them: it makes the database.
+    """
 
     plan: Plan
     verdict: Verdict = field(default_factory=Verdict)
     lives: list[Served] = field(default_factory=list)
     refused: int = 0
     checks: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
+    struck: Counter[str] = field(default_factory=Counter)
 
     @property
     def kept(self) -> bool:
@@ -105,7 +121,7 @@ class Campaign:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._subject.abandon()
-        self.report.counts = self._weather.counts | self._editor.counts
+        self.report.struck = self._struck()
         return self.report
 
     def _wrong(self, text: str) -> None:
@@ -120,23 +136,43 @@ class Campaign:
         while True:
             while done < (time.monotonic() - began) * self._plan.rate_per_s:
                 chat, breath = self._voices.choice(chats), self._voices.choice(BREATHS)
+                done += breath
+                bot = bots[chat % len(bots)]
+                if bot.id in self._weather.quiet:
+                    continue
                 for _ in range(breath):
                     self._said[chat] += 1
-                    bots[chat % len(bots)].say(chat, question(chat, self._said[chat]))
-                done += breath
+                    bot.say(chat, question(chat, self._said[chat]))
             await anyio.sleep(TICK_S)
 
     # --- lives and ends ----------------------------------------------------------------------------------------
 
     async def _live_and_end(self, number: int) -> None:
         await self._start()
-        if self._moments.random() < EARLY:
+        last = self._plan.storm and number == self._plan.ends
+        if self._moments.random() < EARLY and not last:
             await anyio.sleep(self._moments.uniform(*EARLY_S))
         else:
             left_s = self._moments.uniform(*self._plan.life_s)
             await self._serving()
             await anyio.sleep(left_s)
+        if last:
+            await self._let_all_strike()
         await self._end(number)
+
+    async def _let_all_strike(self) -> None:
+        """Wait until each kind of fault and edit has been there: a storm without one has shown nothing of it."""
+        with suppress(AssertionError):
+            await eventually(lambda: not self._missing() or self._subject.ended, within_s=SHOWN_S)
+        if missing := self._missing():
+            self._wrong(f"this storm had none of: {', '.join(missing)}")
+
+    def _missing(self) -> list[str]:
+        struck = self._struck()
+        return [kind for kind in (*KINDS, *EDITS) if not struck[kind]]
+
+    def _struck(self) -> Counter[str]:
+        return self._weather.struck() + self._editor.struck()
 
     async def _start(self) -> None:
         self._double.begin_life()
@@ -148,7 +184,8 @@ class Campaign:
         while True:
             await eventually(lambda: served.first_answer or self._subject.ended, within_s=PATIENCE_S)
             if not self._subject.ended:
-                self.report.lives.append(served)
+                if self._double.life > 1:
+                    self.report.lives.append(served)
                 return
             await self._started_in_vain()
 
@@ -232,11 +269,13 @@ class Campaign:
             self._wrong(f"{final.open_updates} updates and {final.open_sends} sends are open at the end")
         if status != final.by_bot:
             self._wrong(f"`botdeck status` says {status}, the database {final.by_bot}")
+        pardons = pardoned(double.asked)
         for chat, said in self._said.items():
-            judge_chat(verdict, chat, said, double.heard[chat])
+            judge_chat(verdict, chat, said, double.heard[chat], pardons)
+        judge_outcomes(verdict, verdict.said, final, pardons)
         judge_doubts(verdict, double.sends, self._ends, final)
-        judge_copies(verdict, [text for texts in double.heard.values() for text in texts], final)
-        judge_model(verdict, double.asked, final, storm=self._plan.storm)
+        judge_copies(verdict, double.heard, final, pardons)
+        judge_model(verdict, double.asked, final)
         if self._plan.number == signal.SIGTERM and not self._plan.storm and (verdict.twice or verdict.doubts.counted):
             self._wrong(f"SIGTERM left {verdict.doubts.counted} sends in doubt and {verdict.twice} answers twice")
 

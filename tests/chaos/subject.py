@@ -13,6 +13,7 @@ import tomli_w
 
 from console.sandbox.server import Sandbox
 from tests import nursery
+from tests.chaos.words import APOLOGY
 from tests.waiting import eventually
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -115,7 +116,7 @@ def bot_data(double: Sandbox, token: str, **sections: dict[str, Any]) -> dict[st
     data: dict[str, Any] = {
         "telegram": {"token": token, "base_url": double.base_url, "poll_timeout_s": 5},
         "llm": {"provider": "openai", "model": "double", "base_url": double.model_url, "api_key": "sk-chaos"},
-        "reply": {"error_text": "sorry"},
+        "reply": {"error_text": APOLOGY},
     }
     for name, keys in sections.items():
         data[name] = data.get(name, {}) | keys

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
@@ -13,6 +14,7 @@ from aiohttp import web
 
 from console.sandbox.answers import Refused, Reply
 from console.sandbox.bots import Line, SandboxBot
+from console.sandbox.faults import MODEL_KINDS, Fault, Faults
 from console.sandbox.model import ModelCall
 from console.sandbox.parameters import chat_of, read_params
 from console.sandbox.server import Sandbox
@@ -40,12 +42,16 @@ class SendRequest:
 
 @dataclass(slots=True)
 class Asked:
-    """One question that arrived at the model; number tells it from every other. thought: an answer was made."""
+    """One question that arrived at the model; number tells it from every other. call is None once an answer was made.
+
+    struck: a fault befell it, so that who asked has no answer.
+    """
 
     life: int
     number: int
     question: str
     call: ModelCall | None
+    struck: bool = False
 
 
 @dataclass(slots=True)
@@ -57,6 +63,20 @@ class Served:
     first_answer: float | None = None
     all_polling: float | None = None
     polling: set[int] = field(default_factory=set)
+
+
+class _ModelFaults(Faults):
+    """The model's faults, telling when one befalls the question that has just arrived."""
+
+    def __init__(self, struck: Callable[[], None]) -> None:
+        super().__init__(MODEL_KINDS)
+        self._struck = struck
+
+    def take(self, method: str, chat_id: int | None = None) -> Fault | None:
+        fault = super().take(method, chat_id)
+        if fault is not None and fault.kind != "slow":
+            self._struck()
+        return fault
 
 
 LATENCY_S: Final = (0.0, 0.04)
@@ -76,9 +96,12 @@ class Witness(Sandbox):
         self.heard: dict[int, list[str]] = defaultdict(list)
         """chat_id → what the person in it has seen, in order."""
         self.asked: list[Asked] = []
+        self.models: set[str] = set()
+        """Whatever was named as the model of a call."""
         self._open: dict[tuple[str, int], SendRequest] = {}
         self.listeners.append(self._note_line)
         self.model.answer = self._think
+        self.model.faults = _ModelFaults(self._note_struck)
         self.model.delay_s = THINKING_S
 
     def begin_life(self) -> None:
@@ -141,7 +164,13 @@ class Witness(Sandbox):
     def _take_calls(self) -> None:
         for call in self.model.calls:
             self.asked.append(Asked(self.life, len(self.asked), call.question, call))
+            self.models.add(call.model)
         self.model.calls.clear()
+
+    def _note_struck(self) -> None:
+        # The double asks for a fault in the step in which it has noted the call.
+        self._take_calls()
+        self.asked[-1].struck = True
 
     def _think(self, call: ModelCall) -> str:
         """Answer with the question and the number of the call, so that no two answers are alike."""

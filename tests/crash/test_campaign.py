@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from tests.chaos.campaign import Plan, run
+from tests.chaos.editor import EDITS
+from tests.chaos.weather import KINDS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
@@ -25,8 +27,12 @@ SIZE: dict[str, Any] = {"bots": 6, "chats": 40, "life_s": (0.1, 1.5)}
     ids=lambda plan: plan.name,
 )
 async def test_every_promise_is_kept(plan: Plan, tmp_path: Path) -> None:
-    """Answered, once but for what was in doubt, in order; every doubt counted; the database whole after each end."""
+    """Answered, once but for what was in doubt, in order; every doubt counted; the database whole after each end.
+
+    In a storm every kind of fault and edit has struck.
+    """
     report = await run(plan, tmp_path)
     assert report.verdict.wrong == []
     assert report.verdict.said > 50
     assert report.checks == plan.ends + 1
+    assert set(report.struck) == ({*KINDS, *EDITS} if plan.storm else set())
