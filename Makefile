@@ -44,8 +44,8 @@ package: $(READY)
 
 check: lint types imports test package ## Format, lint, types, import contracts, tests, packaging.
 
-bench: $(READY) ## Measure memory, start, idle CPU, turns, edit to live, beside the peers.
-	$(BIN)/python -m tests.bench
+bench: $(READY) ## Measure everything beside the peers, in some 25 minutes; BENCH="--write" passes options on.
+	$(BIN)/python -m tests.bench $(BENCH)
 
 chaos: $(READY) ## Kill the fleet at random moments, in calm and in storm; CHAOS="--kills 30 --seed 7" passes options on.
 	$(BIN)/python -m tests.chaos $(CHAOS)
@@ -53,6 +53,21 @@ chaos: $(READY) ## Kill the fleet at random moments, in calm and in storm; CHAOS
 MINUTES ?= 30
 soak: $(READY) ## Let a fleet live a busy half hour (MINUTES=30) and see that nothing grows.
 	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+powercut: $(READY) ## Cut the power at every sync of the store, also with failing devices: nothing acknowledged is missing.
+	$(BIN)/python -m tests.storage power --seeds 3
+
+storage: $(READY) ## Fill a database of 2.5 GB; open it, serve, check, copy and prune it.
+	$(BIN)/python -m tests.storage large
+
+network: $(READY) ## Take the network away from 300 bots in every way, for ten minutes held in hand.
+	$(BIN)/python -m tests.network
+
+neighbours: $(READY) ## Measure what the others notice of a bot that blocks, floods, swells or crashes.
+	$(BIN)/python -m tests.neighbours
+
+hostile: $(READY) ## Spoil 10,000 files of a fleet: a good bot or an error with its place, never a traceback.
+	$(BIN)/python -m tests.hostile
 
 screenshot: $(READY) ## Take the pictures of README and docs/console.md from the demo.
 	$(BIN)/python -m tests.screenshots
@@ -64,4 +79,4 @@ docs: $(READY) ## Write the generated parts of the documentation anew.
 clean: ## Remove what the other targets made.
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help demo test format lint types imports package check bench chaos soak screenshot docs clean
+.PHONY: help demo test format lint types imports package check bench chaos soak powercut storage network neighbours hostile screenshot docs clean

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ import pytest
 from config.vocabulary import Phase
 from console.runtime import Fleet, open_fleet
 from tests.hostile.spoil import spoil
+from tests.hostile.strangers import STRANGERS, come_and_go
+from tests.operated import ROOT
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -57,3 +62,17 @@ async def test_a_folder_that_goes_and_comes_back_under_a_running_fleet(tmp_path:
         (tmp_path / "away").rename(bots)
         await fleet.reloader.reload(patient=False)
         await eventually(lambda: phases(fleet) == [Phase.RUNNING])
+
+
+async def test_strangers_come_and_go_under_a_running_fleet(tmp_path: Path) -> None:
+    """Pipes, links that lead nowhere or back, folders: each told once, as a new file and in place of a running bot's."""
+    await come_and_go(tmp_path, [kind for kind in STRANGERS if kind != "unreadable"])
+
+
+def test_a_file_nobody_lets_us_read_comes_and_goes_under_a_running_fleet() -> None:
+    """Beside all others, and as another user where we are root."""
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o777)
+        command = [sys.executable, "-m", "tests.hostile.strangers", made]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
+    assert done.stdout == "unharmed\n", done.stderr

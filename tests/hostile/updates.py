@@ -78,9 +78,8 @@ def spoiled(chance: random.Random, value: dict[str, Any], most: int = 3) -> dict
         if chance.random() < 0.25:
             del holder[key]
         elif isinstance(holder, dict) and chance.random() < 0.2:
-            holder[chance.choice(("text", "id", "chat", "from", "date", "message", "x", "\ud800", "caption"))] = (
-                chance.choice(ODD)
-            )
+            name = chance.choice(("text", "id", "chat", "from", "date", "message", "x", "\ud800", "caption"))
+            holder[name] = copy.deepcopy(chance.choice(ODD))
         else:
             holder[key] = copy.deepcopy(chance.choice(ODD))
         if not made:

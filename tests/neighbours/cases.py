@@ -15,6 +15,7 @@ from tests.neighbours.unruly import STALL_S
 BACKLOG: Final = 100_000
 HUGE: Final = 1_000_000
 SWELLING: Final = {"provider": "openai", "model": "swollen", "base_url": "{swelling}"}
+ENDLESS: Final = {"provider": "openai", "model": "endless", "base_url": "{swelling}/endless"}
 AFTER_STALL_S: Final = 1.0
 """What was said during a stall is answered behind it; so long its wake lasts."""
 
@@ -113,6 +114,8 @@ CASES: Final = {
     "stall": Case(_stalled, deed=_block, file={"llm": {"options": {"does": "spin"}}}),
     "backlog": Case(_line("behind"), _say(BACKLOG, "old")),
     "swell": Case(_line("was cut to"), deed=_all_at_once(60), file={"llm": SWELLING}),
+    "endless": Case(_event("TurnFailed"), deed=_all_at_once(60), file={"llm": ENDLESS}),
+    "gush": Case(_event("TurnFailed"), deed=_all_at_once(60), file={"llm": ENDLESS, "reply": {"stream": "edit"}}),
     "drown": Case(_line("was cut to"), _say(200, "y" * HUGE, chats=40)),
     "silent": Case(_condition("polling"), _say(2000), file={"llm": {"timeout_s": 600.0, "options": {"does": "hang"}}}),
     "crash": Case(

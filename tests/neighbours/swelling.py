@@ -1,6 +1,6 @@
 """A model's server whose every answer is far too long: `python -m tests.neighbours.swelling` prints its address.
 
-It lives in a process of its own, for the loop that takes the times must not be busy with it.
+Below `/endless` an answer never ends: a body or a stream that goes on for as long as it is read. It lives in a process of its own, for the loop that takes the times must not be busy with it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from typing import Final
 
 CHARACTERS: Final = 1_000_000
 """Nearly as much as is read of one answer."""
+
+ENDLESS: Final = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nConnection: close\r\n\r\n"
+PIECE: Final = b"x" * 65_536
 
 
 @contextmanager
@@ -39,7 +42,9 @@ async def serve() -> None:
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).lower()
-                await reader.readexactly(int(head.partition(b"content-length:")[2].partition(b"\r\n")[0]))
+                asked = await reader.readexactly(int(head.partition(b"content-length:")[2].partition(b"\r\n")[0]))
+                if head.startswith(b"post /endless/"):
+                    await _go_on(writer, stream=json.loads(asked).get("stream", False))
                 writer.write(answer)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -48,6 +53,16 @@ async def serve() -> None:
     server = await asyncio.start_server(converse, "127.0.0.1", 0)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
+
+
+async def _go_on(writer: asyncio.StreamWriter, *, stream: bool) -> None:
+    """Answer until nobody reads any more, which is a ConnectionError."""
+    piece = b'data: {"choices": [{"delta": {"content": "%b"}}]}\n\n' % PIECE if stream else PIECE
+    writer.write(ENDLESS % (b"text/event-stream" if stream else b"application/json"))
+    writer.write(b"" if stream else b'{"choices": [{"message": {"content": "')
+    while True:
+        writer.write(piece)
+        await writer.drain()
 
 
 if __name__ == "__main__":

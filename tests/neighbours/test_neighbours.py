@@ -11,9 +11,11 @@ import pytest
 
 from config.schema import BotConfig
 from config.vocabulary import Condition, Phase
-from console.control import EventQuery
+from console.control import EventQuery, LogQuery
 from store.database import Store
 from store.events import LoopStalled
+from tests.bench.measure import sample
+from tests.neighbours.cases import CASES, HUGE
 from tests.neighbours.street import BAD, street
 from tests.neighbours.unruly import backtrack
 from tests.waiting import eventually
@@ -25,6 +27,9 @@ from workers.llm.base import Completion, CompletionRequest, Usage
 from workers.stall import Culprit, LoopWatch, most_seen
 
 pytestmark = pytest.mark.anyio
+
+ENDLESS_KIB = 48 * 1024
+"""What eight answers without end may take of memory, side by side: a megabyte is read of each."""
 
 
 async def test_a_blocked_loop_names_the_bot_and_the_line_and_restarts_nobody() -> None:
@@ -74,6 +79,47 @@ async def test_a_bot_that_always_crashes_is_set_aside_alone() -> None:
         assert window.unanswered == 0
         assert await place.others() == before
         assert not (await place.control.status())["fleet"]["held"]
+
+
+@pytest.mark.parametrize("case", ["endless", "gush"])
+async def test_a_model_that_never_stops_answering_costs_its_own_bot_an_answer(case: str) -> None:
+    """Whole or shown while it is written: each turn fails by the bot's name, memory stays bounded, the others answer."""
+    async with street(3, CASES[case].file) as place:
+        before, kib = await place.others(), sample(place.process.pid).rss_kib
+        for chat in range(1, 9):
+            place.bad.say(chat, "go")
+        window = await place.talk(0.5, 30)
+
+        async def all_failed() -> list[dict[str, Any]]:
+            failed = await place.control.events(EventQuery(kinds=("TurnFailed",)))
+            return failed if len(failed) == 8 else []
+
+        failed = await eventually(all_failed)
+        assert {event["bot_id"] for event in failed} == {BAD}
+        assert all("more than" in event["data"]["error"] for event in failed), failed
+        assert window.unanswered == 0
+        assert await place.others() == before
+        grown_kib = max(window.rss_kib, sample(place.process.pid).rss_kib) - kib
+        assert grown_kib < ENDLESS_KIB
+
+
+@pytest.mark.parametrize(("case", "text"), [("swell", "go"), ("drown", "y" * HUGE)])
+async def test_what_is_far_too_long_is_cut_and_its_bot_named(case: str, text: str) -> None:
+    """Answers of a megabyte, messages of a megabyte: a line with the bot's name, and no other has one."""
+    async with street(3, CASES[case].file) as place:
+        before = await place.others()
+        for chat in range(1, 5):
+            place.bad.say(chat, text)
+        window = await place.talk(0.3, 30)
+
+        async def cut() -> list[dict[str, Any]]:
+            lines = await place.control.logs(LogQuery(tail=1000))
+            told = [line for line in lines if "was cut to 32768" in line["text"]]
+            return told if len(told) == 4 else []
+
+        assert {line["bot_id"] for line in await eventually(cut)} == {BAD}
+        assert window.unanswered == 0
+        assert await place.others() == before
 
 
 async def test_the_alarm_names_whom_the_loop_waited_for_longest(clock: ManualClock) -> None:

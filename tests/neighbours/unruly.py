@@ -11,11 +11,10 @@ from typing import Any, Final
 
 import anyio
 
-from workers.llm.base import Completion, CompletionRequest, Usage
+from workers.llm.base import Completion, CompletionRequest
 from workers.llm.echo import EchoProvider
 
 STALL_S: Final = 5.0
-ENDLESS: Final = 4 * 1024 * 1024
 
 
 def spin(seconds: float) -> None:
@@ -31,7 +30,7 @@ def backtrack(letters: int) -> bool:
 
 
 class Unruly(EchoProvider):
-    """Echo, with `does` among its options: spin, hang, crash, swell."""
+    """Echo, with `does` among its options: spin, hang, crash."""
 
     async def complete(self, request: CompletionRequest) -> Completion:
         """Do the deed for a message that begins with "go", echo everything else."""
@@ -39,8 +38,6 @@ class Unruly(EchoProvider):
         does = request.options.get("does")
         if does and text.startswith("go"):
             await DEEDS[does]()
-        if does == "swell":
-            return Completion("x" * ENDLESS, Usage(), "unruly")
         return await super().complete(_without(request))
 
 
@@ -56,8 +53,4 @@ async def _crash() -> None:
     raise RuntimeError("a mistake of this bot's own")
 
 
-async def _nothing() -> None:
-    return
-
-
-DEEDS: Final[dict[str, Any]] = {"spin": _spin, "hang": anyio.sleep_forever, "crash": _crash, "swell": _nothing}
+DEEDS: Final[dict[str, Any]] = {"spin": _spin, "hang": anyio.sleep_forever, "crash": _crash}

@@ -41,11 +41,13 @@ class Place:
         self.bots: dict[str, SandboxBot] = {}
         self.roads = roads
 
-    async def start(self, bot_ids: list[str], road: Proxy, **sections: Any) -> None:
+    async def start(
+        self, bot_ids: list[str], road: Proxy, *, origin: str = "http://127.0.0.1", **sections: Any
+    ) -> None:
         """Start bots that reach the double by that road, and wait until they poll."""
         for bot_id in bot_ids:
             bot = self.bots[bot_id] = self.sandbox.add_bot()
-            base_url = f"http://127.0.0.1:{road.port}/bot"
+            base_url = f"{origin}:{road.port}/bot"
             telegram = {"token": bot.token, "base_url": base_url, "poll_timeout_s": POLL_S}
             self.rig.edit(bot_id, channel="telegram", telegram=telegram, **sections)
         await self.rig.apply()
@@ -137,7 +139,7 @@ async def place(path: Path, clock: ManualClock, *, roads: int = 1, http: Http | 
 async def road_to(sandbox: Sandbox, clock: Clock | None = None) -> AsyncIterator[Proxy]:
     """A proxy before a double, which answers to the proxy's address as to its own."""
     async with Proxy(sandbox.port, clock) as proxy:
-        sandbox._hosts |= {f"127.0.0.1:{proxy.port}"}
+        sandbox._hosts |= {f"127.0.0.1:{proxy.port}", f"localhost:{proxy.port}"}
         yield proxy
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
-from typing import Any
 
 import anyio
 import pytest
 
 from console.sandbox.server import Sandbox
 from tests.network.place import road_to
+from tests.network.ways import NameServer, name_server
 from tests.workers.telegram_rig import TOKEN, telegram_config, text_to
 from workers.channels.telegram import TelegramChannel
 from workers.clock import ManualClock
@@ -24,29 +22,10 @@ pytestmark = pytest.mark.anyio
 HOST = "telegram.test"
 
 
-class NameServer:
-    """What the system's resolver knows. Names that hang answer when the test is over."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, str] = {}
-        self.asked: list[str] = []
-        self.over = threading.Event()
-
-    def answer(self, host: str, port: int, **_: Any) -> list[Any]:
-        self.asked.append(host)
-        if host.startswith("hangs"):
-            self.over.wait(60)
-        if host not in self.known:
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (self.known[host], port))]
-
-
 @pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
-    server = NameServer()
-    monkeypatch.setattr(socket, "getaddrinfo", server.answer)
-    yield server
-    server.over.set()
+def names() -> Iterator[NameServer]:
+    with name_server() as server:
+        yield server
 
 
 async def test_the_resolver_fails_and_comes_back(names: NameServer, clock: ManualClock) -> None:

@@ -103,6 +103,14 @@ async def test_half_of_the_fleet_is_told_once(tower: Tower) -> None:
     assert tower.events() == ["NetworkLost", "NetworkRegained"]
 
 
+def test_why_a_bot_is_out_of_reach_holds_no_secret() -> None:
+    """It becomes the headline of a fleet: what a server quotes is masked the first time and later."""
+    outages = Outages(lambda text: text.replace("hunter22", "***"))
+    for reason in ("gone with hunter22", "still gone with hunter22"):
+        outages.note("a", reason, 0.0)
+        assert outages.lost["a"].reason == reason.replace("hunter22", "***")
+
+
 async def test_many_that_come_back_are_spread() -> None:
     """A second sees about RECONNECTS_PER_S of them; nobody waits longer than SPREAD_CAP_S for it."""
     outages = Outages()

@@ -5,8 +5,8 @@ The demo's fleet, people and troubles are real; only their pace is quicker. `pyt
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -98,4 +98,6 @@ async def take(names: list[str]) -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("TZ", "UTC")
-    anyio.run(take, sys.argv[1:] or list(PICTURES))
+    parser = argparse.ArgumentParser(prog="python -m tests.screenshots", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*PICTURES, []], help="pictures to take (all)")
+    anyio.run(take, parser.parse_args().names or list(PICTURES))
