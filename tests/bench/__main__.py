@@ -8,34 +8,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import shutil
-import sqlite3
 import sys
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import anyio
-import uvloop
 
 from tests.bench import bench_llm
 from tests.bench.chat import chat
 from tests.bench.edits import edits
 from tests.bench.http import http
 from tests.bench.latency import latency
-from tests.bench.measure import machine
+from tests.bench.pieces import ALL, keep, load, take, why_unfit
 from tests.bench.registered import registered
 from tests.bench.rest import many, rest
 from tests.bench.stage import Figures, Stage
-from tests.bench.table import ROWS, markdown, missed, write_document
+from tests.bench.table import figures_of, markdown, missed, missing, write_document
 from tests.bench.turns import growth, turns
-
-RESULTS = Path(__file__).parent / "results"
-LATEST = RESULTS / "latest.json"
-ALL = ("rest", "turns", "latency", "growth", "edits", "model", "chat", "registered", "http")
 
 
 async def model(stage: Stage) -> Figures:
@@ -62,38 +53,30 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure botdeck beside its peers.")
     parser.add_argument("figures", nargs="*", choices=[*FIGURES, "many", []], help="default: all but many")
     parser.add_argument("--quick", action="store_true", help="smaller fleets, one round: to see that it runs")
-    parser.add_argument("--add", action="store_true", help="take these anew, let the last run stand for the others")
-    parser.add_argument("--write", action="store_true", help="put the table of a whole run into docs/performance.md")
+    parser.add_argument("--add", action="store_true", help="take these anew, let those kept stand for the others")
+    parser.add_argument(
+        "--write", action="store_true", help="put the table into docs/performance.md: whole pieces only"
+    )
     parser.add_argument("--bots", type=int, default=10_000, help="of `many` (10,000)")
     options = parser.parse_args()
+    names, pieces = options.figures or ALL, load() if options.add else {}
+    if options.write and (reason := why_unfit(pieces, names, quick=options.quick)):
+        parser.error(reason)
     stage = Stage(quick=options.quick)
-    last = json.loads(LATEST.read_text()) if options.add and LATEST.exists() else {}
-    seen: Figures = last | {
-        "machine": machine(),
-        "taken": datetime.now(UTC).isoformat(timespec="minutes"),
-        "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
-        "quick": options.quick,
-    }
     every = FIGURES | {"many": partial(many, bots=options.bots)}
     try:
-        for name in options.figures or ALL:
+        for name in names:
             print(name, flush=True)
-            seen[name] = uvloop.run(every[name](stage))
-            keep(seen)
+            pieces[name] = take(every[name](stage), quick=options.quick)
+            print(f"{name} took {pieces[name].took_s:.0f} s", flush=True)
+            keep(pieces)
     finally:
         shutil.rmtree(stage.scratch)
-    print(json.dumps(seen, indent=2), "", *markdown(seen), "", sep="\n")
-    if options.write and len(markdown(seen)) == len(ROWS) + 2 and not options.quick:
-        write_document(seen)
-    print(*missed(seen), sep="\n")
-    return 1 if missed(seen) else 0
-
-
-def keep(seen: Figures) -> None:
-    """Write down what there is so far: a whole run takes a quarter of an hour."""
-    RESULTS.mkdir(exist_ok=True)
-    LATEST.write_text(json.dumps(seen, indent=2))
+    print(json.dumps(figures_of(pieces), indent=2), "", *markdown(pieces), *missing(pieces), "", sep="\n")
+    if options.write:
+        print(f"written to {write_document(pieces)}")
+    print(*missed(pieces), sep="\n")
+    return 1 if missed(pieces) else 0
 
 
 if __name__ == "__main__":

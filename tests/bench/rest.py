@@ -11,26 +11,37 @@ from tests.bench.stage import SETTLE_S, Figures, Stage
 
 POLL_S = 10
 PROCESSES = 5
+ALONE_S = 3.0
+"""What follows the start of one bot or none."""
 
 
 async def rest(stage: Stage) -> Figures:
     """Measure botdeck with many bots over an empty fleet, the peers over one bot, and one process per bot."""
     idle_s, peer_bots = (6.0, 50) if stage.quick else (20.0, 200)
-    empty = await _once(stage, "botdeck", 0, 0.5)
-    ours = [await _once(stage, "botdeck", stage.bots, idle_s) for _ in range(stage.rounds)]
-    figures: Figures = {"botdeck": _per_bot(ours, empty["rss_kib"], stage.bots)}
-    for title, name, bots in (("python-telegram-bot", "ptb", peer_bots), ("aiogram", "aiogram", stage.bots)):
-        one = await _once(stage, name, 1, 0.5)
-        figures[title] = _per_bot([await _once(stage, name, bots, idle_s)], one["rss_kib"], bots)
-    figures["one process per bot"] = await _processes(stage)
+    peer_s = min(idle_s, POLL_S)
+    figures: Figures = {}
+    for title, name, least, bots, seconds in (
+        ("botdeck", "botdeck", 0, stage.bots, idle_s),
+        ("python-telegram-bot", "ptb", 1, peer_bots, peer_s),
+        ("aiogram", "aiogram", 1, stage.bots, peer_s),
+    ):
+        base = await _rounds(stage, name, least, 0.5)
+        figures[title] = _per_bot(await _rounds(stage, name, bots, seconds), base, bots)
+    rounds = [await _processes(stage) for _ in range(stage.rounds)]
+    figures["one process per bot"] = {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
     return figures
 
 
-def _per_bot(rounds: list[dict[str, float]], base_kib: float, bots: int) -> Figures:
-    seen = {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
+async def _rounds(stage: Stage, name: str, bots: int, idle_s: float) -> dict[str, float]:
+    """Return the median of each figure over the rounds."""
+    rounds = [await _once(stage, name, bots, idle_s) for _ in range(stage.rounds)]
+    return {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
+
+
+def _per_bot(seen: dict[str, float], base: dict[str, float], bots: int) -> Figures:
     return {
         "bots": bots,
-        "kib_per_bot": round((seen["rss_kib"] - base_kib) / bots, 1),
+        "kib_per_bot": round((seen["rss_kib"] - base["rss_kib"]) / bots, 1),
         "all_polling_s": round(seen["polling_s"], 2),
         "start_cpu_ms_per_bot": round(seen["start_cpu_s"] * 1000 / bots, 2),
         "idle_cpu_percent": round(seen["idle_cpu_percent"], 2),
@@ -43,7 +54,7 @@ async def _once(stage: Stage, name: str, bots: int, idle_s: float) -> dict[str, 
     stage.tell(f"  {name}, {bots} bots at rest")
     async with stage.subject(name, bots, poll_s=POLL_S) as subject:
         started = sample(subject.process.pid)
-        await anyio.sleep(SETTLE_S)
+        await anyio.sleep(SETTLE_S if bots > 1 else ALONE_S)
         before, began = sample(subject.process.pid), anyio.current_time()
         await anyio.sleep(idle_s)
         after, took_s = sample(subject.process.pid), anyio.current_time() - began
@@ -76,7 +87,6 @@ def _children(pid: int) -> list[int]:
 
 
 async def many(stage: Stage, bots: int) -> Figures:
-    """See what a number of bots does to one process: memory, start, idle CPU, descriptors, how late an answer is."""
+    """See once what a number of bots does to one process: memory, start, idle CPU, stop, descriptors."""
     empty = await _once(stage, "botdeck", 0, 0.5)
-    seen = await _once(stage, "botdeck", bots, 30.0)
-    return _per_bot([seen], empty["rss_kib"], bots)
+    return _per_bot(await _once(stage, "botdeck", bots, 30.0), empty, bots)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.bench.pieces import ALL, Pieces
+
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 BEGIN, END = "<!-- figures: written by `make bench` -->", "<!-- end of figures -->"
 Seen = dict[str, Any]
@@ -62,16 +64,22 @@ ROWS = (
     Row("`chat()` at turn 1,000 : 10", "x", 1.2, 1.05, lambda s: s["chat"]["late to early"]),
     Row("HTTP chat with echo, a core-second", "turns", 700, 900, lambda s: s["http"]["per_core_s"], more_is_better=True),
     Row("HTTP chat at 200 requests/s, p99", "ms", 30, 15, lambda s: s["http"]["steady_p99_ms"]),
-    Row("a minute with 5 % bad requests: answers that fail", "", 0, 0, lambda s: s["http"]["mixed"]["failed"]),
+    Row("three minutes with 5 % bad requests: answers that fail", "", 0, 0, lambda s: s["http"]["mixed"]["failed"]),
     Row("the same: tasks left", "", 4, 4, lambda s: s["http"]["mixed"]["tasks_left"]),
-    Row("the same: memory gained", "KiB", 4096, 2048, lambda s: s["http"]["mixed"]["rss_gained_kib"]),
+    Row("the same: memory gained in one of them", "KiB", 4096, 2048, lambda s: s["http"]["mixed"]["rss_gained_kib"]),
     Row("`botdeck --help`, CPU", "ms", 150, 80, lambda s: s["edits"]["help_cpu_ms"]),
     Row("`botdeck status`, CPU", "ms", 300, 150, lambda s: s["edits"]["status_cpu_ms"]),
 )  # fmt: skip
 
 
-def markdown(seen: Seen) -> list[str]:
-    """Return the table of what was measured, rows that were not left out."""
+def figures_of(pieces: Pieces) -> Seen:
+    """Return the figures of all pieces, by their names."""
+    return {name: piece.figures for name, piece in pieces.items()}
+
+
+def markdown(pieces: Pieces) -> list[str]:
+    """Return the table of what was measured, rows of other pieces left out."""
+    seen = figures_of(pieces)
     lines = ["| figure | beside it | must | aim | measured |", "|---|---|---|---|---|"]
     for row in ROWS:
         try:
@@ -87,9 +95,15 @@ def markdown(seen: Seen) -> list[str]:
     return lines
 
 
-def missed(seen: Seen) -> list[str]:
+def missing(pieces: Pieces) -> list[str]:
+    """Return a line that says which pieces the table is without, none when it is complete."""
+    left_out = [name for name in ALL if name not in pieces]
+    return ["", f"Not taken, their rows left out: {', '.join(left_out)}."] if left_out else []
+
+
+def missed(pieces: Pieces) -> list[str]:
     """Return the figures beyond what they must be."""
-    found = []
+    seen, found = figures_of(pieces), []
     for row in ROWS:
         try:
             value = row.read(seen)
@@ -100,9 +114,13 @@ def missed(seen: Seen) -> list[str]:
     return found
 
 
-def write_document(seen: Seen) -> None:
-    """Put the table of a complete run into docs/performance.md."""
-    before, _, rest = DOCUMENT.read_text().partition(BEGIN)
-    taken = f"Taken {seen['taken'][:10]} on {seen['machine']}, CPython {seen['python']}, SQLite {seen['sqlite']}."
-    lines = "\n".join([BEGIN, taken, "", *markdown(seen), END])
-    DOCUMENT.write_text(before + lines + rest.partition(END)[2])
+def write_document(pieces: Pieces, document: Path = DOCUMENT) -> Path:
+    """Put the table into docs/performance.md, with the days, places and minutes its pieces were taken; return the path."""
+    shown = [pieces[name] for name in ALL if name in pieces]
+    days, places = (sorted(set(found)) for found in ([p.day for p in shown], [p.where for p in shown]))
+    minutes = sum(piece.took_s for piece in shown) / 60
+    taken = f"Taken {' and '.join(days)} on {' and on '.join(places)}, in {minutes:.0f} minutes."
+    before, _, rest = document.read_text().partition(BEGIN)
+    lines = "\n".join([BEGIN, taken, "", *markdown(pieces), *missing(pieces), END])
+    document.write_text(before + lines + rest.partition(END)[2])
+    return document

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,11 @@ import anyio.to_thread
 
 from console.attach import RemoteControl
 from console.control import ALL, Action
+from store.opening import WAL_LIMIT_BYTES
 from tests.soak.gauges import (
-    WAL_LIMIT_BYTES,
+    COPY_BYTES,
+    COPY_SLACK_S,
+    WALK_S,
     WALK_SLACK_S,
     Gauges,
     Reading,
@@ -23,7 +27,7 @@ from tests.soak.gauges import (
     slope_kib_per_10_min,
 )
 from tests.soak.household import RETENTION_DAYS, Household, household
-from tests.soak.life import ACTOR, Life
+from tests.soak.life import ACTOR, DEEDS, Life
 from tests.waiting import eventually
 
 MAX_SLOPE_KIB: Final = 1024.0
@@ -42,8 +46,8 @@ LEVEL_LOOK_S: Final = 0.25
 class Plan:
     """How long, and how much. hurry divides the pauses between edits, troubles and looks.
 
-    seeded: rows of each table that are given every bot; half are past their time by up to past_s (None: the length of
-    the soak), the others will be within as long.
+    seeded: rows of each table that are given every bot; half are past their time by up to past_s, the others will be
+    within as long (None: the length of the soak; at least so long that the first walk finds rows that are overdue).
     """
 
     seconds: float
@@ -51,19 +55,20 @@ class Plan:
     rate_per_s: float = 20.0
     hurry: float = 1.0
     look_s: float = 5.0
-    rows_per_bot: int = 2000
-    seeded: int = 2000
+    rows_per_bot: int = 1000
+    seeded: int = 1000
     past_s: float | None = None
     seed: int = 1
 
 
 @dataclass(slots=True)
 class Course:
-    """What was seen. warm is the number of readings that belong to the warm-up."""
+    """What was seen. copied_s: when the copy was made, in seconds of the soak."""
 
     plan: Plan
     before: Reading | None = None
     after: Reading | None = None
+    copied_s: float = math.inf
     readings: list[Reading] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
@@ -81,20 +86,35 @@ class Course:
         """Hold what was seen against the bounds; slope: also the growth of memory, which needs minutes to be told."""
         if slope and (grown := slope_kib_per_10_min(self.steady)) > MAX_SLOPE_KIB:
             self.wrong.append(f"RSS grows by {grown:.0f} KiB in 10 min; {MAX_SLOPE_KIB:.0f} are let pass")
-        if (wal := self.peak("wal_bytes")) > WAL_LIMIT_BYTES:
-            self.wrong.append(f"the WAL grew to {wal / 2**20:.0f} MiB")
-        bound = journal_bound(self.plan.rows_per_bot)
-        if (rows := self.peak("journal_rows")) > bound:
-            self.wrong.append(f"a journal grew to {rows:.0f} rows; {bound} are its bound")
-        looks = [reading.overdue for reading in self.readings if reading.at_s > WALK_SLACK_S]
-        if overdue := max(looks, default=0):
-            self.wrong.append(f"{overdue:.0f} rows stood for more than 11 minutes past their time")
+        if undone := sorted(DEEDS - self.counts.keys()):
+            self.wrong.append(f"never happened: {', '.join(undone)}")
+        self._judge_file()
+        self._judge_retention()
         assert self.before is not None, "the soak has begun"
         assert self.after is not None, "the soak has ended"
         for name in LEVELS:
             first, last = getattr(self.before, name), getattr(self.after, name)
             if last > first + LEFTOVER_SLACK:
                 self.wrong.append(f"{last - first} {name} are left over ({first} before, {last} after)")
+
+    def _judge_file(self) -> None:
+        for reading in self.readings:
+            copied = self.copied_s <= reading.at_s <= self.copied_s + COPY_SLACK_S
+            if reading.wal_bytes > WAL_LIMIT_BYTES + COPY_BYTES * copied:
+                self.wrong.append(f"the WAL had {reading.wal_bytes / 2**20:.0f} MiB at {reading.at_s:.0f} s")
+                break
+        bound = journal_bound(self.plan.rows_per_bot)
+        if (rows := self.peak("journal_rows")) > bound:
+            self.wrong.append(f"a journal grew to {rows:.0f} rows; {bound} are its bound")
+
+    def _judge_retention(self) -> None:
+        for reading in self.readings:
+            if reading.at_s > WALK_SLACK_S and reading.overdue:
+                stood = ", ".join(f"{count} of {table}" for table, count in reading.by_overdue.items() if count)
+                self.wrong.append(
+                    f"rows stood for more than 12 minutes past their time at {reading.at_s:.0f} s: {stood}"
+                )
+                break
 
     @property
     def is_level(self) -> bool:
@@ -135,7 +155,7 @@ async def _prepare(home: Household, plan: Plan) -> None:
     await home.start()
     await home.stop()
     names = [bot.username for bot in home.double.bots.values()]
-    over_s = plan.seconds if plan.past_s is None else plan.past_s
+    over_s = max(plan.seconds, 2 * WALK_S) if plan.past_s is None else plan.past_s
     await anyio.to_thread.run_sync(lambda: seed_old_rows(home.database, names, RETENTION_DAYS, rows=plan.seeded, over_s=over_s))  # fmt: skip
 
 
@@ -150,14 +170,14 @@ async def _greet(home: Household) -> None:
 async def _live(
     life: Life, gauges: Gauges, course: Course, home: Household, control: RemoteControl, tell: Told
 ) -> None:
-    plan, copied = course.plan, False
+    plan = course.plan
     async with anyio.create_task_group() as group:
         group.start_soon(life.run)
         while gauges.elapsed_s < plan.seconds:
             await anyio.sleep(plan.look_s)
             course.readings.append(await _look(gauges))
-            if not copied and gauges.elapsed_s > plan.seconds / 2:
-                copied = True
+            if course.copied_s == math.inf and gauges.elapsed_s > plan.seconds / 2:
+                course.copied_s = gauges.elapsed_s
                 await control.backup(home.folder / "copy.db")
                 (home.folder / "copy.db").unlink()
             tell(_line(course.readings[-1], life))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from random import Random
 from typing import Any, Final
 
@@ -36,6 +37,15 @@ TROUBLES: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
 )
 BROKEN: Final = ("[telegram\ntoken =", "", "[tellegram]\ntoken = 'x'\n", "\x00\x01")
 ACTOR: Final = "soak"
+STEERS: Final = ((Action.RESTART,), (Action.PAUSE, Action.RESUME), (Action.STOP, Action.START))
+DEEDS: Final = frozenset({
+    "messages", "long messages", "odd updates", "edited messages",
+    "edits in place", "edits with a restart", "broken files, mended", "bots that came", "edits of fleet.toml",
+    "status asked", "logs read", "events read", "events followed",
+    *(f"troubles: {kind}" for kind, _ in TROUBLES),
+    *(f"steered: {action}" for pair in STEERS for action in pair),
+})  # fmt: skip
+"""What a busy life consists of: a soak in which one of them never happened says nothing of it."""
 
 
 class Life:
@@ -47,7 +57,7 @@ class Life:
         self._control = control
         self._rate_per_s = rate_per_s
         self._hurry = hurry
-        self._random = Random(seed)
+        self._random, self._voices = Random(seed), Random(seed + 1)
         self._version = 0
         self.guest: SandboxBot | None = None
 
@@ -59,10 +69,10 @@ class Life:
         """Do everything side by side until cancelled."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._talk)
-            group.start_soon(self._often, 2.0, (self._trouble,))
+            group.start_soon(self._often, 2.0, [partial(self._trouble, *trouble) for trouble in TROUBLES])
             edits = (self._in_place, self._restart, self._break, self._come_and_go, self._rename_fleet)
             group.start_soon(self._often, 3.0, edits)
-            group.start_soon(self._often, 7.0, (self._steer,))
+            group.start_soon(self._often, 7.0, [partial(self._steer, actions) for actions in STEERS])
             group.start_soon(self._often, 2.5, (self._look, self._read_logs, self._read_events, self._follow))
 
     def mend(self) -> None:
@@ -90,12 +100,12 @@ class Life:
         began, done = time.monotonic(), 0
         while True:
             while done < (time.monotonic() - began) * self._rate_per_s:
-                self._say_something(self._random.choice(self._bots))
+                self._say_something(self._voices.choice(self._bots))
                 done += 1
             await anyio.sleep(0.02)
 
     def _say_something(self, bot: SandboxBot) -> None:
-        chat, pick = self._random.randrange(1, CHATS + 1), self._random.random()
+        chat, pick = self._voices.randrange(1, CHATS + 1), self._voices.random()
         kind = "supergroup" if chat % 3 == 0 else "private"
         number = -1_000_000_000 - chat if kind == "supergroup" else chat
         if pick < 0.90:
@@ -103,7 +113,7 @@ class Life:
             bot.say(number, f"message {self.counts['messages']}, as people write", chat_type=kind)
         elif pick < 0.93:
             self.counts["long messages"] += 1
-            bot.say(number, self._random.choice(LONG), chat_type=kind)
+            bot.say(number, self._voices.choice(LONG), chat_type=kind)
         elif pick < 0.97:
             self.counts["odd updates"] += 1
             bot.push(self._odd(chat))
@@ -114,11 +124,10 @@ class Life:
     def _odd(self, chat: int) -> dict[str, Any]:
         person = {"id": chat, "is_bot": False, "first_name": "Odd"}
         here = {"id": chat, "type": "private", "first_name": "Odd"}
-        what = self._random.choice(ODD)
+        what = self._voices.choice(ODD)
         return {"message": {"message_id": 1, "date": int(time.time()), "chat": here, "from": person} | what}
 
-    async def _trouble(self) -> None:
-        kind, options = self._random.choice(TROUBLES)
+    async def _trouble(self, kind: str, options: dict[str, Any]) -> None:
         method = self._random.choice(("getUpdates", "sendMessage"))
         self.counts[f"troubles: {kind}"] += 1
         self._random.choice(self._bots).faults.fail(method, kind, **options)
@@ -160,10 +169,9 @@ class Life:
 
     # --- an operator -------------------------------------------------------------------------------------------
 
-    async def _steer(self) -> None:
+    async def _steer(self, actions: Sequence[Action]) -> None:
         bot_id = self._random.choice(self._bots).username
-        pair = self._random.choice(((Action.RESTART,), (Action.PAUSE, Action.RESUME), (Action.STOP, Action.START)))
-        for action in pair:
+        for action in actions:
             self.counts[f"steered: {action}"] += 1
             await self._control.steer(action, [bot_id], actor=ACTOR)
             await anyio.sleep(0.5)

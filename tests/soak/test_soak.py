@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import anyio
 
+from store.retention import TABLES
+from tests.bench.turns import make_database
 from tests.soak.course import Plan, soak
+from tests.soak.gauges import older, seed_old_rows
+from tests.soak.life import DEEDS
+
+
+def test_every_table_that_is_pruned_is_watched_and_given_a_past(tmp_path: Path) -> None:
+    make_database(tmp_path / "past.db", lambda _: None)
+    seed_old_rows(tmp_path / "past.db", ["a", "b"], 1, rows=200, over_s=600)
+    with closing(sqlite3.connect(tmp_path / "past.db")) as connection:
+        old = older(connection, 86_400)
+    assert old.keys() == set(TABLES)
+    assert 0 not in old.values()
 
 
 def test_a_busy_life_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -14,6 +29,6 @@ def test_a_busy_life_leaves_nothing_behind(tmp_path: Path) -> None:
     course = anyio.run(soak, plan, tmp_path, lambda _line: None, backend_options={"use_uvloop": True})
     course.judge(slope=False)
     assert course.wrong == []
+    assert course.counts.keys() == DEEDS
     assert course.after is not None
-    assert course.after.old_rows < 100, "the rows that were old at the start have left"
-    assert min(course.counts.values()) > 0
+    assert max(course.after.old.values()) < 20, "the rows that were old at the start have left"
