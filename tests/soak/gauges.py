@@ -13,13 +13,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import Final
 
+from store.jobs import CHECKPOINT_BYTES
+from store.opening import WAL_LIMIT_BYTES
 from store.retention import JOURNALS, NEWS
 from tests.bench.measure import sample
 
-COPY_BYTES: Final = 32 * 1024 * 1024
-"""What may be written while a copy is read: the log cannot begin again for so long. A copy of a soak takes a second or two."""
-COPY_SLACK_S: Final = 60.0
-"""So long after a copy the log is back at what botdeck cuts it to."""
+LOG_BYTES: Final = WAL_LIMIT_BYTES + CHECKPOINT_BYTES
+"""The log is cut back to the first, and copied at the latest when it has grown by the second."""
 WALK_S: Final = 600.0
 """How often botdeck looks for rows past their time; they may stand for so long, and for what the walk takes."""
 WALK_SLACK_S: Final = 120.0
