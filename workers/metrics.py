@@ -139,7 +139,8 @@ class Metrics:
     def count(self, bot_id: str, name: str, amount: int = 1) -> None:
         """Add to a counter."""
         self._add((bot_id, name), amount, float(amount))
-        self._sum(bot_id, name, amount)
+        totals = self._totals_of(bot_id)
+        totals[name] = totals.get(name, 0) + amount
         if name == "messages":
             self.figures.message(bot_id, amount)
         elif name == "errors":
@@ -155,26 +156,30 @@ class Metrics:
 
     def observe(self, bot_id: str, name: str, value: float) -> None:
         """Add a measurement."""
-        key = (bot_id, name)
-        self._add(key, 1, value)
+        self._add((bot_id, name), 1, value)
         if name in PERCENTILES:
-            self._sum(bot_id, name, value)
-            self._sum(bot_id, _count_name(name), 1)
+            totals = self._totals_of(bot_id)
+            totals[name] = totals.get(name, 0) + value
+            count = _count_name(name)
+            totals[count] = totals.get(count, 0) + 1
             self._add((bot_id, bucket(name, value)), 1, value)
-            recent = self._recent.get(key)
-            if recent is None:
-                recent = self._recent[key] = _Recent()
-                if len(self._recent) > KEPT:
-                    del self._recent[next(iter(self._recent))]
-            recent.add(value)
-            everybody = self._recent.setdefault((FLEET, name), _Recent())
-            everybody.add(value)
+            self._recent_of(bot_id, name).add(value)
+            self._recent_of(FLEET, name).add(value)
 
-    def _sum(self, bot_id: str, name: str, amount: float) -> None:
+    def _recent_of(self, bot_id: str, name: str) -> _Recent:
+        key = (bot_id, name)
+        recent = self._recent.get(key)
+        if recent is None:
+            recent = self._recent[key] = _Recent()
+            if len(self._recent) > KEPT:
+                del self._recent[next(iter(self._recent))]
+        return recent
+
+    def _totals_of(self, bot_id: str) -> dict[str, float]:
         totals = self._totals.get(bot_id)
         if totals is None:
             totals = self._totals[bot_id] = {}
-        totals[name] = totals.get(name, 0) + amount
+        return totals
 
     def counted(self) -> set[str]:
         """Return the bots anything was counted for since the process began."""

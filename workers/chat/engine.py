@@ -13,6 +13,7 @@ from workers.chat import memory, prompt
 from workers.chat.prompt import Variables
 from workers.chat.rounds import Conversed, converse
 from workers.errors import AnswerUnusable, ProviderError, RequestRefused
+from workers.llm.asking import WITHOUT_ENDPOINT
 from workers.llm.base import Completion, CompletionRequest, Image
 from workers.redaction import by_shape
 from workers.tools.base import ToolContext
@@ -109,7 +110,7 @@ class Engine:
         asked = _bounded_question(question.text, LONGEST_QUESTION + question.read_chars)
         variables = Variables(config.name or spec.bot_id, question.user_name, self._clock.now(), config.time_zone)
         request = prompt.build(config, remembered, asked, variables=variables, images=images, model=model)
-        async with elsewhere:
+        async with _HERE if _at_once(config) else elsewhere:
             conversed, error, away = await self._ask(spec, partition, question, request, report, listener, hears)
         took_s = self._clock.monotonic() - began
         if conversed is None:
@@ -171,6 +172,11 @@ class Engine:
     def _condense(self, spec: BotSpec, partition: Partition, question: Question, remembered: Remembered) -> None:
         if self.summaries is not None and remembered.condense_upto is not None:
             self.summaries.want(spec, partition, question, remembered.condense_upto)
+
+
+def _at_once(config: BotConfig) -> bool:
+    """Tell whether there is nothing to wait for: an echo that is not told to take its time."""
+    return config.llm.provider == WITHOUT_ENDPOINT and not config.llm.options and not has_tools(config)
 
 
 async def _remembered(config: BotConfig, partition: Partition, question: Question) -> Remembered:
