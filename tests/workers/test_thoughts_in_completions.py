@@ -13,17 +13,14 @@ from typing import Any
 import pytest
 
 from config.schema import LlmSection
-from config.vocabulary import Role, Secret
+from config.vocabulary import Secret
 from console.sandbox.completions import Said
 from console.sandbox.server import Sandbox
 from console.sandbox.thoughts import signature, thought
-from tests.workers.tools_rig import Bench, bench
-from workers.chat.rounds import Conversed, converse
-from workers.clock import ManualClock, SystemClock
+from tests.workers.thoughts_rig import Ears, noting, turn
+from tests.workers.tools_rig import Bench
+from workers.clock import ManualClock
 from workers.errors import AnswerUnusable
-from workers.llm import Providers
-from workers.llm.asking import Asker
-from workers.llm.base import CompletionRequest, Message
 from workers.llm.completions import Gathering, read_whole
 from workers.llm.reading import MAX_TEXT
 from workers.llm.refusals import Refusals
@@ -35,20 +32,6 @@ REASONING = {"reasoning": {"effort": "high"}}
 THOUGHTS = ["reasoning", "reasoning_content", "reasoning_details"]
 
 
-class Ears:
-    """Whoever has an answer streamed to it."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-
-    def piece(self, text: str) -> None:
-        """Take what the model said next."""
-        self.heard.append(text)
-
-    def restart(self) -> None:
-        """Forget it."""
-
-
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
     async with Sandbox() as double:
@@ -57,19 +40,12 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 async def desk(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Bench]:
-    async with bench(tmp_path, clock) as made:
-        made.python("def note(n: int) -> str:\n    'Note it.'\n    return f'noted {n}'\n", "note")
+    async with noting(tmp_path, clock) as made:
         yield made
 
 
 def link(sandbox: Sandbox, model: str = "thinker", **options: Any) -> LlmSection:
     return LlmSection(provider="openai", model=model, base_url=sandbox.model_url, api_key=Secret("k"), options=options)
-
-
-async def turn(desk: Bench, *chain: LlmSection, ears: Ears | None = None) -> Conversed:
-    config, asker = desk.spec().config, Asker(Providers(desk.http, SystemClock()), SystemClock())
-    request = CompletionRequest("", (Message(Role.USER, "?"),))
-    return await converse(asker, chain, request, desk.box, desk.context(), config.limits, ears)
 
 
 def said_before(sandbox: Sandbox) -> list[dict[str, Any]]:

@@ -49,7 +49,8 @@ async def logs(
     query = LogQuery(tuple(bots), tail, since, min_level, pattern, before)
     if not follow:
         return ndjson(_each(await control.logs(query)), clock)
-    await control.logs(replace(query, tail=0))  # what is refused has a status of its own: a stream could but break off
+    # What is refused has a status of its own: a stream could but break off.
+    await control.logs(replace(query, tail=0))
     return ndjson(control.follow_logs(query), clock)
 
 
@@ -74,9 +75,7 @@ async def events(
     query = EventQuery(tuple(bots), tail, since, tuple(kinds), before)
     if not follow:
         return ndjson(_each(await control.events(query)), clock)
-    await control.events(
-        replace(query, tail=0)
-    )  # what is refused has a status of its own: a stream could but break off
+    await control.events(replace(query, tail=0))  # as above
     return ndjson(control.follow_events(query), clock)
 
 
