@@ -147,14 +147,18 @@ class Places:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Come back. Not even a cancellation interrupts it: what was waited for may have been paid for."""
-        if kind is None:
-            if self._take_now():
-                return
-            with anyio.move_on_after(BACK_S, shield=True):
-                await self.take()
-                return
-        self._free -= 1
+        """Come back. Not even a cancelled scope interrupts it: what was waited for may have been paid for."""
+        if kind is None and self._take_now():
+            return
+        back = False
+        try:
+            if kind is None:
+                with anyio.move_on_after(BACK_S, shield=True):
+                    await self.take()
+                    back = True
+        finally:
+            if not back:
+                self._free -= 1
 
 
 class OneByOne:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from itertools import pairwise
 
@@ -182,6 +183,27 @@ async def test_a_cancellation_on_the_way_back_is_heard_later() -> None:
         group.cancel_scope.cancel()
         places.give()
     assert back == ["there"]
+
+
+async def test_a_task_cancelled_on_the_way_back_leaves_as_many_places_as_there_were() -> None:
+    """By whoever holds the task itself, a program perhaps: no scope keeps that from being heard at once."""
+    places = Places(count=1)
+
+    async def come_back() -> None:
+        await places.take()
+        try:
+            async with places:
+                await places.take()  # another has it meanwhile
+        finally:
+            places.give()
+
+    task = asyncio.get_running_loop().create_task(come_back())
+    await eventually(lambda: bool(places._queue))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    places.give()
+    assert places._free == 1
 
 
 async def test_long_steps_let_others_onto_the_loop_in_between() -> None:
